@@ -1,0 +1,1 @@
+import mmpose_diffusion  # noqa: F401  registers everything
