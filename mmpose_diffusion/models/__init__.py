@@ -1,0 +1,5 @@
+"""Parts of pose estimators, registered in MMPose."""
+
+from . import backbones
+
+__all__ = ['backbones']
