@@ -1,0 +1,13 @@
+"""Poses from video and from generative models, as a plugin for MMPose.
+
+Importing the package registers all its parts into MMPose's registries and lets checkpoints be loaded safely.
+"""
+
+from .compatibility import check_environment
+
+check_environment()
+
+from . import datasets, engine, evaluation, models  # noqa: E402  after the check, which explains their failures
+from .version import __version__  # noqa: E402
+
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

@@ -1,0 +1,146 @@
+"""Checkpoints that load, that cannot attack, and that are never half-written.
+
+mmengine 0.10 writes numpy arrays and its ``HistoryBuffer`` into checkpoints, which ``torch.load`` refuses since
+torch 2.6. The usual way out is unrestricted pickle, which runs whatever code a file asks for. Here the few harmless
+types are allowed by name instead, for every way in which mmengine and MMPose load a file (``load_from``,
+``resume``, ``init_cfg``, the inferencers).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+try:
+    from numpy._core import multiarray  # numpy >= 2
+except ImportError:
+    from numpy.core import multiarray
+
+CAN_ALLOW_BY_NAME = tuple(int(part) for part in torch.__version__.split('.')[:2]) >= (2, 6)
+
+
+def history_method(cls: type, name: str) -> Any:
+    """Stand-in for ``getattr`` in checkpoints: HistoryBuffer pickles its statistics methods through it."""
+    if cls is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'the checkpoint asks for {cls}.{name}')
+    return getattr(cls, name)
+
+
+def allowed_types() -> dict[str, Any]:
+    """Full name in a file -> what it stands for; nothing else than tensors and these is loaded."""
+    allowed = {
+        'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
+        'builtins.getattr': history_method,
+        'numpy.ndarray': np.ndarray,
+        'numpy.dtype': np.dtype,
+    }
+    for module in ('numpy._core.multiarray', 'numpy.core.multiarray'):  # files written under numpy 2 and numpy 1
+        allowed[f'{module}._reconstruct'] = multiarray._reconstruct
+        allowed[f'{module}.scalar'] = multiarray.scalar
+    dtypes = getattr(np, 'dtypes', None)
+    for name in getattr(dtypes, '__all__', []):
+        allowed[f'numpy.dtypes.{name}'] = getattr(dtypes, name)
+    return allowed
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """For torch < 2.6, whose own allow-list cannot be extended: the same types, and what tensors are made of."""
+
+    TENSOR_PARTS = {
+        'collections.OrderedDict': OrderedDict,
+        'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
+        'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
+        'torch.Size': torch.Size,
+        'torch.device': torch.device,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        full_name = f'{module}.{name}'
+        allowed = {**allowed_types(), **self.TENSOR_PARTS}
+        if full_name in allowed:
+            return allowed[full_name]
+        # Storages (torch.FloatStorage ...) and dtypes (torch.float32 ...) hold numbers only.
+        if module in ('torch', 'torch.storage') and (
+            name.endswith('Storage') or isinstance(getattr(torch, name, None), torch.dtype)
+        ):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f'the checkpoint asks for {full_name}')
+
+
+def load_checkpoint_file(filename: str, map_location: Any = None) -> dict:
+    """Load a checkpoint without ever running code from it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or asks for more than tensors, numbers and training statistics.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'There is no checkpoint {filename}')
+    try:
+        if CAN_ALLOW_BY_NAME:
+            return torch.load(path, map_location=map_location, weights_only=True)
+        restricted = SimpleNamespace(
+            Unpickler=_RestrictedUnpickler,
+            load=lambda file, **options: _RestrictedUnpickler(file, **options).load(),
+            __name__='restricted_pickle',
+        )
+        return torch.load(path, map_location=map_location, pickle_module=restricted, weights_only=False)
+    except pickle.UnpicklingError as error:
+        reason = str(error).strip().splitlines()
+        culprit = next((line.strip() for line in reason if 'GLOBAL' in line or 'asks for' in line), reason[0])
+        raise ValueError(
+            f'{filename} was refused: it holds more than weights and training statistics, and loading it could run '
+            f'code ({culprit}). If you trust its author, ask for a file with nothing but the state dict.'
+        ) from error
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(f'{filename} is not a readable checkpoint, perhaps cut off: {error}') from error
+
+
+def load_from_allow_list(filename: str, map_location: Any = None) -> dict:
+    """mmengine's loader for local files (its name is logged from the tenth letter on)."""
+    return load_checkpoint_file(filename, map_location)
+
+
+def install_allow_list() -> None:
+    """Let torch know the harmless types, and mmengine load its local files through `load_checkpoint_file`."""
+    if CAN_ALLOW_BY_NAME:
+        torch.serialization.add_safe_globals([(kind, name) for name, kind in allowed_types().items()])
+    CheckpointLoader.register_scheme('', load_from_allow_list, force=True)
+
+
+class AtomicLocalBackend(LocalBackend):
+    """Local files that appear whole or not at all: written aside, then renamed.
+
+    Used by the checkpoint hook through ``backend_args=dict(backend='atomic_local')``.
+    """
+
+    def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
+        """Write bytes aside, flush them to the disk and rename the file to its name."""
+        target = Path(filepath)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f'.{target.name}.')
+        try:
+            with os.fdopen(handle, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(aside, 0o644)
+            os.replace(aside, target)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+
+
+register_backend('atomic_local', AtomicLocalBackend, force=True)

@@ -1,0 +1,56 @@
+"""From a config to a running Runner: what tools/train.py and tools/test.py share."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.runner import Runner
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def config_folder() -> Path:
+    """Where this package's configs lie: `.mim/configs` of an installed package, else `configs` of the repository."""
+    installed = PACKAGE / '.mim' / 'configs'
+    return installed if installed.exists() else PACKAGE.parent / 'configs'
+
+
+def find_config(name: str) -> Path:
+    """Path of a config given by path, or by the bare name of one of this package's configs."""
+    if Path(name).is_file():
+        return Path(name)
+    known = {path.stem: path for path in config_folder().glob('*/**/*.py') if '_base_' not in path.parts}
+    stem = Path(name).name.removesuffix('.py')
+    if Path(name).name == name and stem in known:
+        return known[stem]
+    close = difflib.get_close_matches(stem, known, n=3, cutoff=0.4) or sorted(known)[:5]
+    raise FileNotFoundError(
+        f'There is no config {name}: give a path, or the name of one of the configs below {config_folder()}, '
+        f'for example {", ".join(close)}'
+    )
+
+
+def load_config(name: str) -> Config:
+    """Read a config given by path or by bare name."""
+    return Config.fromfile(find_config(name))
+
+
+def prepare_processes(config: Config) -> None:
+    """Start the process group where mmengine cannot: several processes without a GPU (gloo)."""
+    if config.get('launcher', 'none') != 'pytorch' or torch.cuda.is_available() or is_distributed():
+        return
+    torch.distributed.init_process_group('gloo')
+    # mmengine names a GPU for every process unless the wrapper is given.
+    config.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+
+
+def build_runner(config: Config) -> Runner:
+    """The mmengine Runner of a config, with one, many or no GPUs."""
+    prepare_processes(config)
+    if 'preprocess_cfg' in config:
+        config.model.setdefault('data_preprocessor', config.preprocess_cfg)
+    return Runner.from_cfg(config)
