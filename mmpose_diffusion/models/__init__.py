@@ -1,5 +1,15 @@
-"""Parts of pose estimators, registered in MMPose."""
+"""Parts of video pose estimators, registered in MMPose."""
 
-from . import backbones
+from .backbones import TimmVisionTransformer
+from .data_preprocessors import VideoPoseDataPreprocessor
+from .estimators import VideoTopdownPoseEstimator
+from .necks import KeyFrameNeck, SupportFusionNeck, TemporalNeck
 
-__all__ = ['backbones']
+__all__ = [
+    'KeyFrameNeck',
+    'SupportFusionNeck',
+    'TemporalNeck',
+    'TimmVisionTransformer',
+    'VideoPoseDataPreprocessor',
+    'VideoTopdownPoseEstimator',
+]

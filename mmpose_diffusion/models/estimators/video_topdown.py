@@ -1,0 +1,152 @@
+"""Any MMPose top-down model, made to look at clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import ModuleList
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ...structures import ClipFeatures, FrameWindow
+from .part_checks import check_clip_features, check_head, check_parts, choose_map, merge_losses
+
+
+@MODELS.register_module()
+class VideoTopdownPoseEstimator(TopdownPoseEstimator):
+    """Top-down pose estimator for clips: image backbone per frame, temporal neck, any head that reads one map.
+
+    Clips [B, T, 3, H, W] are folded into the batch [B*T, 3, H, W] for backbone and neck, which therefore are those of
+    an image model and load its checkpoints unchanged (keys `backbone.*`, `neck.*`, `head.*`). Their maps are unfolded
+    to [B, T, C, h, w]; the temporal neck fuses them into `ClipFeatures`, whose last item stock heads read.
+
+    Args:
+        backbone: any MMPose image backbone.
+        head: HeatmapHead, SimCCHead, RTMCCHead, IntegralRegressionHead, or a head of another package.
+        neck: optional per-frame neck (`FeatureMapProcessor`, `FPN`, ...).
+        temporal_neck: a `TemporalNeck`. None means `KeyFrameNeck`: no fusion.
+        feature_index: which map to take where backbone and neck give several. None means there must be just one.
+        aux_losses: modules called with (features, batch_data_samples) in training. They return named losses, which are
+            added to the head's under their own names.
+        train_cfg: runtime options for training, handed to the head.
+        test_cfg: runtime options for testing (`flip_test`, ...).
+        data_preprocessor: normally `VideoPoseDataPreprocessor`.
+        init_cfg: MMEngine's initialisation config.
+        metainfo: data set meta information that overrides the batch's.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        neck: dict | None = None,
+        temporal_neck: dict | None = None,
+        feature_index: int | None = None,
+        aux_losses: Sequence[dict] | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list | None = None,
+        metainfo: dict | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+            metainfo=metainfo,
+        )
+        check_head(self.head)
+        if temporal_neck is None:
+            temporal_neck = dict(type='KeyFrameNeck', in_channels=getattr(self.head, 'in_channels', None))
+        self.temporal_neck = MODELS.build(temporal_neck)
+        self.feature_index = feature_index
+        # MMEngine's ModuleList, because torch's is skipped by init_weights.
+        self.aux_losses = ModuleList([MODELS.build(loss) for loss in aux_losses or ()])
+        check_parts(getattr(self, 'neck', None), self.temporal_neck, self.head)
+
+    def forward(self, inputs: Tensor, data_samples: Sequence[Any] | None = None, mode: str = 'tensor') -> Any:
+        """Run clips [B, T, 3, H, W] in mode 'loss', 'predict' or 'tensor' (raw output of the head).
+
+        Mode 'tensor' works without data samples; the frames then count as consecutive, the key frame in the middle.
+        """
+        if mode == 'tensor':
+            inputs = torch.stack(list(inputs)) if isinstance(inputs, (list, tuple)) else inputs
+            return self._forward(inputs, data_samples)
+        return super().forward(inputs, data_samples, mode)
+
+    def _forward(self, inputs: Tensor, data_samples: Sequence[Any] | None = None) -> Any:
+        """Run clips [B, T, 3, H, W] through the whole network, without decoding."""
+        return self.head.forward(self.extract_feat(inputs, data_samples))
+
+    def extract_feat(self, inputs: Tensor, data_samples: Sequence[Any] | None = None) -> ClipFeatures:
+        """Extract the features of clips [B, T, 3, H, W]: maps of all frames, and the fused map of the key frame."""
+        if inputs.ndim != 5 or inputs.shape[2] != 3 or 0 in inputs.shape:
+            raise ValueError(
+                f'{type(self).__name__} takes clips [B, T, 3, H, W], got {list(inputs.shape)}: use PackClipInputs and '
+                'VideoPoseDataPreprocessor (a single image is a clip of one frame)'
+            )
+        batch_size, num_frames = inputs.shape[:2]
+        if data_samples is None:
+            window = FrameWindow.consecutive(batch_size, num_frames, inputs.device)
+        else:
+            window = FrameWindow.from_data_samples(data_samples, num_frames, inputs.device)
+        maps, source = self.backbone(inputs.flatten(0, 1)), f'backbone {type(self.backbone).__name__}'
+        if self.with_neck:
+            maps, source = self.neck(maps), f'neck {type(self.neck).__name__}'
+        frames = choose_map(maps, self.feature_index, source)  # [B*T, C, h, w]
+        frames = frames.unflatten(0, (batch_size, num_frames))  # [B, T, C, h, w]
+        neck_name, in_channels = type(self.temporal_neck).__name__, self.temporal_neck.in_channels
+        if frames.shape[2] != in_channels:
+            raise ValueError(
+                f'{source} gives maps of {frames.shape[2]} channels, temporal neck {neck_name} takes {in_channels}: '
+                f'set temporal_neck.in_channels={frames.shape[2]}'
+            )
+        features = self.temporal_neck(frames, window)
+        check_clip_features(features, neck_name, batch_size, self.temporal_neck.out_channels)
+        return features
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
+        """Losses of the head and of every auxiliary loss, for clips [B, T, 3, H, W]."""
+        features = self.extract_feat(inputs, data_samples)
+        losses = dict(self.head.loss(features, data_samples, train_cfg=self.train_cfg))
+        for aux_loss in self.aux_losses:
+            merge_losses(losses, aux_loss(features, data_samples), type(aux_loss).__name__)
+        return losses
+
+    def predict(self, inputs: Tensor, data_samples: Sequence[Any]) -> Sequence[Any]:
+        """Predict the key frame's poses from clips [B, T, 3, H, W], written into the data samples.
+
+        With `test_cfg.flip_test` the head receives the features of the clips and of their mirror images.
+        """
+        features = self.extract_feat(inputs, data_samples)
+        if self.test_cfg.get('flip_test', False):
+            features = [features, self.extract_feat(inputs.flip(-1), data_samples)]
+        predictions = self.head.predict(features, data_samples, test_cfg=self.test_cfg)
+        instances, fields = predictions if isinstance(predictions, tuple) else (predictions, None)
+        return self.add_pred_to_datasample(instances, fields, data_samples)
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the losses as MMEngine does, and stop at a loss that is not finite, before it reaches the weights.
+
+        Both the plain and the distributed training step come through here, with the terms still named. Reading the
+        total waits for the accelerator, which the accuracy of MMPose's heads does in every step anyway. Automatic mixed
+        precision does not need the exception for overflow that it grants gradients: it scales the loss afterwards.
+        """
+        total, log_vars = super().parse_losses(losses)
+        if isinstance(total, Tensor) and not bool(torch.isfinite(total)):
+            terms = {name: float(value) for name, value in log_vars.items() if name != 'loss'}
+            broken = [name for name, value in terms.items() if 'loss' in name and not math.isfinite(value)]
+            culprit = f'loss term {" and ".join(broken)}' if broken else 'the sum of the loss terms'
+            raise FloatingPointError(
+                f'{culprit} is not finite, so the weights were not updated. All terms of this step: {terms}. '
+                'Usual causes: too high a learning rate, half precision, labels that are not finite'
+            )
+        return total, log_vars
