@@ -8,6 +8,7 @@ types are allowed by name instead, for every way in which mmengine and MMPose lo
 
 from __future__ import annotations
 
+import codecs
 import os
 import pickle
 import tempfile
@@ -59,6 +60,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
     TENSOR_PARTS = {
         'collections.OrderedDict': OrderedDict,
+        '_codecs.encode': codecs.encode,  # bytes of numpy arrays
         'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
         'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
         'torch.Size': torch.Size,
@@ -66,7 +68,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        full_name = f'{module}.{name}'
+        full_name = f'{module}.{name}'.replace('__builtin__.', 'builtins.')  # its name in older pickle protocols
         allowed = {**allowed_types(), **self.TENSOR_PARTS}
         if full_name in allowed:
             return allowed[full_name]

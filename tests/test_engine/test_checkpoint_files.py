@@ -1,0 +1,122 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import save_checkpoint
+
+from mmpose_diffusion.engine import AtomicLocalBackend, checkpoint_files, load_checkpoint_file
+
+
+class RunsCode:
+    """Pickled as a call of os.system."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+class AsksForMethod:
+    """Pickled as getattr(cls, name), the door that HistoryBuffer needs open."""
+
+    def __init__(self, cls, name):
+        self.arguments = cls, name
+
+    def __reduce__(self):
+        return getattr, self.arguments
+
+
+def training_state():
+    """What mmengine's Runner writes beside the weights."""
+    hub = MessageHub('allow_list_test')
+    hub.update_scalar('train/loss', np.float32(0.5))
+    hub.update_scalar('train/loss', torch.tensor(0.25))
+    hub.update_info('epoch', 3)
+    return dict(
+        state_dict=torch.nn.Linear(3, 2).state_dict(),
+        message_hub=hub.state_dict(),
+        meta=dict(epoch=3, seed=np.int64(7), sigmas=np.array([0.5, 0.25], dtype=np.float32), name='x'),
+    )
+
+
+@pytest.fixture(params=[True, False], ids=['allowed_by_name', 'restricted_pickle'])
+def either_mechanism(request, monkeypatch):
+    """The path for torch >= 2.6 and the one for older versions; both work on a new torch."""
+    monkeypatch.setattr(checkpoint_files, 'CAN_ALLOW_BY_NAME', request.param and checkpoint_files.CAN_ALLOW_BY_NAME)
+
+
+@pytest.mark.usefixtures('either_mechanism')
+def test_training_checkpoint_loads_with_everything_in_it(tmp_path):
+    state = training_state()
+    save_checkpoint(state, str(tmp_path / 'epoch_3.pth'))
+    loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'epoch_3.pth'), map_location='cpu')
+    torch.testing.assert_close(loaded['state_dict'], state['state_dict'])
+    history = loaded['message_hub']['log_scalars']['train/loss']
+    assert isinstance(history, HistoryBuffer)
+    assert history.mean() == pytest.approx(0.375)
+    np.testing.assert_array_equal(loaded['meta']['sigmas'], state['meta']['sigmas'])
+    assert loaded['meta']['seed'] == 7
+
+
+@pytest.mark.usefixtures('either_mechanism')
+@pytest.mark.parametrize('legacy', [False, True], ids=['zip', 'legacy'])
+def test_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path, legacy):
+    trace = tmp_path / 'it_ran'
+    path = tmp_path / 'hostile.pth'
+    torch.save(
+        dict(state_dict={}, message_hub=RunsCode(f'touch {trace}')), path, _use_new_zipfile_serialization=not legacy
+    )
+    with pytest.raises(ValueError, match=r'hostile\.pth was refused'):
+        CheckpointLoader.load_checkpoint(str(path))
+    assert not trace.exists()
+
+
+@pytest.mark.usefixtures('either_mechanism')
+@pytest.mark.parametrize(('cls', 'name'), [(HistoryBuffer, '__class__'), (np.ndarray, 'tofile')])
+def test_getattr_serves_history_buffers_only(tmp_path, cls, name):
+    file = tmp_path / 'method.pth'
+    torch.save(dict(trick=AsksForMethod(cls, name)), file)
+    with pytest.raises(ValueError, match=r'method\.pth was refused'):
+        load_checkpoint_file(str(file))
+
+
+@pytest.mark.usefixtures('either_mechanism')
+def test_cut_off_checkpoint_is_named(tmp_path):
+    path = tmp_path / 'epoch_9.pth'
+    torch.save(training_state(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r'epoch_9\.pth'):
+        load_checkpoint_file(str(path))
+
+
+def test_missing_checkpoint_is_named():
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth'):
+        CheckpointLoader.load_checkpoint('nowhere.pth')
+
+
+def test_file_is_replaced_whole_or_not_at_all(tmp_path):
+    """A process that dies while writing leaves the old file as it was."""
+    target = tmp_path / 'epoch_1.pth'
+    AtomicLocalBackend().put(b'old', target)
+    script = (
+        'import os, sys\n'
+        'from mmpose_diffusion.engine import AtomicLocalBackend\n'
+        'os.fsync = lambda handle: os._exit(1)\n'
+        f'AtomicLocalBackend().put(b"new" * 1000, {str(target)!r})\n'
+    )
+    assert subprocess.run([sys.executable, '-W', 'ignore', '-c', script], check=False).returncode == 1
+    assert target.read_bytes() == b'old'
+    AtomicLocalBackend().put(b'new', target)
+    assert target.read_bytes() == b'new'
+
+
+def test_failed_write_leaves_no_litter(tmp_path):
+    with pytest.raises(TypeError):
+        AtomicLocalBackend().put('not bytes', tmp_path / 'epoch_1.pth')
+    assert list(tmp_path.iterdir()) == []
