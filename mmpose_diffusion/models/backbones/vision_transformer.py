@@ -10,6 +10,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .checkpoint_keys import convert_backbone, find_backbone
+
 
 class Architecture(NamedTuple):
     """Size of a vision transformer, in the words MMPose's ViTPose configs use."""
@@ -59,7 +61,10 @@ class TimmVisionTransformer(BaseModule):
 
     Computes exactly what `mmpretrain.VisionTransformer` computes in MMPose's ViTPose configs (no class token,
     `out_type='featmap'`, patch padding 2), with the fused attention of PyTorch and without needing mmpretrain.
-    Parameters have timm's names (`patch_embed.proj`, `blocks.N.attn.qkv`, `norm` ...).
+    Parameters have timm's names (`patch_embed.proj`, `blocks.N.attn.qkv`, `norm` ...). Checkpoints of MMPose, of the
+    authors of ViTPose, of Hugging Face's VitPose and of MAE load as they are, whichever way they come (`init_cfg`,
+    `load_from`, `load_state_dict`), with position embeddings resampled to `img_size`; one that does not fit
+    completely is refused.
 
     Args:
         arch: 's', 'b', 'l' or 'h' as in ViTPose ('small' ... 'huge' work too), or a dict with `embed_dims`,
@@ -132,6 +137,22 @@ class TimmVisionTransformer(BaseModule):
                 tokens = block(tokens)
         maps = self.norm(tokens).transpose(1, 2).unflatten(2, self.grid_size)  # [B, C, h, w]
         return (maps.contiguous(),)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Translate the weights below `prefix` (a copy PyTorch lets modules change) before they are loaded."""
+        own = {name.removeprefix(prefix): weight for name, weight in state_dict.items() if name.startswith(prefix)}
+        if own:
+            # A backbone loaded on its own may be given a whole estimator's checkpoint.
+            weights = own if prefix else find_backbone(own)
+            expected = {name: weight.shape for name, weight in self.state_dict().items()}
+            try:
+                converted = convert_backbone(weights, expected, self.grid_size)
+            except ValueError as error:
+                raise ValueError(f'cannot load {prefix}{type(self).__name__}: {error}') from error
+            for name in own:
+                del state_dict[prefix + name]
+            state_dict.update({prefix + name: weight for name, weight in converted.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def check_image_size(img_size: Any, patch_size: int) -> tuple[int, int]:
