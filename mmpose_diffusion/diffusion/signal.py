@@ -1,0 +1,51 @@
+"""The range of the diffused signal: how far it stands out of unit noise, and where it is cut off."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class SignalRange(NamedTuple):
+    """Maps data in [low, high] to a signal in [-scale, scale], and back.
+
+    The scale decides how soon the signal drowns in the noise, hence at which steps the network learns what: sparse
+    signals want another one than dense signals, so it is an option to tune.
+
+    Attributes:
+        low, high: range of the data.
+        scale: amplitude of the signal; the noise always has unit variance.
+        clamp: in multiples of `scale`; clean estimates are cut to it while sampling, and so is what the network sees of
+            the noisy signal. None: neither is cut, and the network sees the noisy signal as it is.
+    """
+
+    low: float = -1.0
+    high: float = 1.0
+    scale: float = 1.0
+    clamp: float | None = None
+
+    def validated(self) -> 'SignalRange':
+        """Returns itself, or says which of the numbers makes no sense."""
+        if not self.low < self.high:
+            raise ValueError(f'signal range: low must be below high, got low={self.low}, high={self.high}')
+        if not self.scale > 0:
+            raise ValueError(f'signal range: scale must be positive, got {self.scale}')
+        if self.clamp is not None and self.clamp < 1:
+            raise ValueError(f'signal range: clamp is in multiples of the scale and must not cut the data itself, '
+                             f'so it is None or at least 1; got {self.clamp}')
+        return self
+
+    def encode(self, data: Tensor) -> Tensor:
+        """Data -> signal."""
+        return ((data - self.low) * (2 / (self.high - self.low)) - 1) * self.scale
+
+    def decode(self, signal: Tensor) -> Tensor:
+        """Signal -> data."""
+        return (signal / self.scale + 1) * ((self.high - self.low) / 2) + self.low
+
+    def limit(self, clean: Tensor) -> Tensor:
+        """Cuts a clean estimate to the range."""
+        return clean if self.clamp is None else clean.clamp(-self.clamp * self.scale, self.clamp * self.scale)
+
+    def network_input(self, noisy: Tensor) -> Tensor:
+        """What the network sees: the noisy signal in multiples of the scale, cut off (as D3DP and DiffusionDet do)."""
+        return noisy if self.clamp is None else (noisy / self.scale).clamp(-self.clamp, self.clamp)
