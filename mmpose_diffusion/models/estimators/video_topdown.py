@@ -53,6 +53,8 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         init_cfg: dict | list | None = None,
         metainfo: dict | None = None,
     ) -> None:
+        if isinstance(data_preprocessor, dict):  # MMEngine would look for it in its own registry, without a scope
+            data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(
             backbone=backbone,
             neck=neck,
