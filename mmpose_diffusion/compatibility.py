@@ -42,6 +42,12 @@ def find_problems() -> list[str]:
             problems.append(f'{name} is not installed, {wanted} is needed ({remedy})')
         elif Version(found) < Version(oldest) or (too_new and Version(found) >= Version(too_new)):
             problems.append(f'{name} {found} is installed, {wanted} is needed ({remedy})')
+    torch, diffusers = installed_version('torch'), installed_version('diffusers')
+    if torch and diffusers and Version(torch) < Version('2.6') and Version(diffusers) >= Version('0.36'):
+        problems.append(
+            f'diffusers {diffusers} cannot be imported with torch {torch}, which needs diffusers < 0.36 '
+            "(pip install diffusers==0.35.2 'huggingface_hub<1')"
+        )
     if importlib.util.find_spec('pkg_resources') is None:
         setuptools = installed_version('setuptools') or 'no setuptools'
         problems.append(

@@ -14,7 +14,11 @@ def test_tested_environment_has_no_problems():
 
 @pytest.mark.parametrize(
     ('name', 'version', 'remedy'),
-    [('mmcv', '2.2.0', 'mim install mmcv==2.1.0'), ('torch', '1.13.1', 'torch>=2.1'), ('mmpose', '0.29.0', 'mmpose==1.3.2')],
+    [
+        ('mmcv', '2.2.0', 'mim install mmcv==2.1.0'),
+        ('torch', '1.13.1', 'torch>=2.1'),
+        ('mmpose', '0.29.0', 'mmpose==1.3.2'),
+    ],
 )
 def test_unfit_version_is_named_with_the_way_out(monkeypatch, name, version, remedy):
     pretend_versions(monkeypatch, **{name: version})
@@ -25,6 +29,14 @@ def test_unfit_version_is_named_with_the_way_out(monkeypatch, name, version, rem
 def test_local_version_of_a_cuda_build_is_accepted(monkeypatch):
     pretend_versions(monkeypatch, torch='2.11.0+cu130', torchvision='0.26.0+cu130')
     assert compatibility.find_problems() == []
+
+
+def test_diffusers_too_new_for_an_old_torch_is_explained(monkeypatch):
+    pretend_versions(monkeypatch, torch='2.1.2', diffusers='0.36.0')
+    with pytest.raises(
+        ImportError, match=r'diffusers 0\.36\.0 cannot be imported with torch 2\.1\.2.*diffusers==0\.35\.2'
+    ):
+        compatibility.check_environment()
 
 
 def test_all_problems_come_in_one_sentence(monkeypatch):
