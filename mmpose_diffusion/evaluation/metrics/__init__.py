@@ -1,0 +1,4 @@
+from .posetrack_ap import PoseTrackAP
+from .temporal_consistency import TemporalConsistency
+
+__all__ = ['PoseTrackAP', 'TemporalConsistency']
