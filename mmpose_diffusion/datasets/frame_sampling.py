@@ -32,9 +32,7 @@ def check_offsets(offsets: Sequence[int]) -> tuple[int, ...]:
     return checked
 
 
-def draw_offsets(
-    num_before: int, num_after: int, max_distance: int, generator: np.random.Generator
-) -> tuple[int, ...]:
+def draw_offsets(num_before: int, num_after: int, max_distance: int, generator: np.random.Generator) -> tuple[int, ...]:
     """Draw support frames at random around the key frame, which stays at position `num_before` of the clip.
 
     `num_before` distinct frames come from the `max_distance` frames before the key frame and `num_after` from as many

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sized
 from typing import Any
 
 from mmengine.dist import get_dist_info
-from torch.utils.data import Sampler
-
 from mmpose.registry import DATA_SAMPLERS
+from torch.utils.data import Sampler
 
 
 def split_evenly(length: int, parts: int) -> list[range]:
@@ -54,9 +53,9 @@ class ContiguousSampler(Sampler):
 class ContiguousBatchSampler(Sampler):
     """Batches in an order that gives every worker of a DataLoader one contiguous part of the samples.
 
-    A DataLoader hands batch i to worker i modulo `num_workers`. Here batch i is the next batch of that worker's own part,
-    so that a worker meets neighbouring frames one after the other and its frame cache works as in a single process.
-    The batches of the parts come out interleaved.
+    A DataLoader hands batch i to worker i modulo `num_workers`. Here batch i is the next batch of that worker's own
+    part, so that a worker meets neighbouring frames one after the other and its frame cache works as in a single
+    process. The batches of the parts come out interleaved.
 
     Args:
         sampler: the indices of this process, in the order of the data set.

@@ -10,7 +10,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmengine.logging import print_log
-
 from mmpose.registry import TRANSFORMS
 
 from .frame_cache import FrameCache
@@ -31,11 +30,12 @@ class LoadClip(BaseTransform):
     Decoded frames are kept in a bounded cache, one per worker process, because the clips of neighbouring frames and of
     several people in one frame share most of their images. Frames from the cache are read-only.
 
-    A frame that cannot be read (missing, cut or not an image) does not end a run of thousands: it is named in the
-    log once, counted in `num_broken_frames` of this transform, and replaced by the nearest readable frame of the clip, the earlier
-    one of two equally near; `broken_frames` lists its position and `frame_is_real` becomes False for it. If the key
-    frame itself is broken its substitute stands for it: `frame_is_real` stays True there, because a clip must have a key
-    frame, and `broken_frames` tells. If no frame of the clip can be read, all frames are grey.
+    A frame that cannot be read (missing, cut or not an image) does not end a run of thousands, neither in training nor
+    in testing: it is named in the log once, counted in `num_broken_frames` of this transform, and replaced by the
+    nearest readable frame of the clip, the earlier one of two equally near; `broken_frames` lists its position and
+    `frame_is_real` becomes False for it. If the key frame itself is broken its substitute stands for it:
+    `frame_is_real` stays True there, because a clip must have a key frame, and `broken_frames` tells. If no frame of
+    the clip can be read, all frames are grey.
 
     Required Keys:
 
@@ -150,7 +150,9 @@ class LoadClip(BaseTransform):
     def _report_broken(self, name: str, reason: str, error: Exception | None) -> None:
         """Name a broken frame in the log the first time it is met, or raise if strict."""
         if self.strict:
-            raise UnreadableFrameError(f'cannot read {name}: {reason}. LoadClip(strict=False) would replace it') from error
+            raise UnreadableFrameError(
+                f'cannot read {name}: {reason}. LoadClip(strict=False) would replace it'
+            ) from error
         if name not in self._broken_names:
             self._broken_names.add(name)
             print_log(

@@ -58,8 +58,8 @@ class PackClipInputs(PackPoseInputs):
         shapes = {frame.shape for frame in frames}
         if len(shapes) != 1:
             raise ValueError(
-                f'the frames of a clip must have one size to be packed, got {sorted(shapes)} for {results.get("img_path")}: '
-                'put TopdownAffine before PackClipInputs'
+                f'the frames of a clip must have one size to be packed, got {sorted(shapes)} for '
+                f'{results.get("img_path")}: put TopdownAffine before PackClipInputs'
             )
         if len(frames) != len(results['frame_offsets']):
             raise ValueError(

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dist import get_rank
-from torch.utils.data import get_worker_info
-
 from mmpose.registry import TRANSFORMS
+from torch.utils.data import get_worker_info
 
 from ..frame_sampling import ClipWindow, check_offsets, clip_window, draw_offsets
 from .video_files import count_video_frames

@@ -1,0 +1,279 @@
+"""Clips of PoseTrack17 (converted), PoseTrack18 and PoseTrack21."""
+
+from __future__ import annotations
+
+import math
+import os.path as osp
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mmpose.registry import DATASETS
+from PIL import Image
+
+from .posetrack_files import (
+    KeypointPlaces,
+    VideoAnnotations,
+    frame_files,
+    ignore_regions,
+    keypoint_places,
+    load_json,
+    read_annotations,
+)
+from .video_pose_dataset import NO_KEYPOINTS, VideoPoseDataset, box_around_keypoints, clip_box
+
+
+@DATASETS.register_module()
+class PoseTrackVideoDataset(VideoPoseDataset):
+    """People in the labelled frames of PoseTrack videos; unlabelled frames serve as their neighbours.
+
+    A frame is labelled if it is flagged so (`is_labeled`) or has annotations. With annotated boxes there is a sample
+    for each annotated person with keypoints and a usable box; a person without a box gets one around the keypoints, as
+    PoseTrack18 made its own. With a detector's `bbox_file` there is a sample for each box in a labelled frame. What is
+    left out is counted in the log; what cannot be understood is refused, with file and entry.
+
+    Image ids, annotation ids and track ids are the official ones (an annotation id that occurs twice is replaced).
+
+    Args:
+        ann_file: the official folder with one json per video, or one merged COCO-style json (from
+            tools/dataset_tools/merge_posetrack.py, or MMPose's).
+        bbox_file: json list of boxes, each with `image_id` or `image_name`, `bbox` (left, top, width, height), `score`
+            and perhaps `category_id` (1 = person).
+        fill_frame_gaps: let frames that the annotations do not list, but whose numbers lie between listed ones, be
+            neighbours too (merged files often list labelled frames only).
+        kwargs: as in VideoPoseDataset.
+    """
+
+    METAINFO: dict = {'from_file': 'configs/_base_/datasets/posetrack18.py'}
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        bbox_file: str | None = None,
+        fill_frame_gaps: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs: Any,
+    ) -> None:
+        self.fill_frame_gaps = fill_frame_gaps
+        super().__init__(ann_file=ann_file, bbox_file=bbox_file, pipeline=pipeline, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the annotations, and the boxes if there are any."""
+        videos = read_annotations(self.ann_file)
+        self._metainfo['CLASSES'] = [dict(category) for category in videos[0].categories] if videos else []
+        key_frames = {}
+        for video in videos:
+            key_frames.update(self._index_frames(video))
+        labelled = {image_id: frame for image_id, frame in key_frames.items() if frame['is_labeled']}
+        if self.bbox_file:
+            return self._detected_people(load_json(self.bbox_file), key_frames, labelled)
+        return self._annotated_people(videos, labelled)
+
+    def _index_frames(self, video: VideoAnnotations) -> dict[Any, dict]:
+        """Note the frames of a video, and return what its samples need to know of each listed one, by image id."""
+        names = frame_files(video.images, self.fill_frame_gaps)
+        self._video_frames[video.name] = tuple(self._image_path(name) for name in names)
+        index_by_name = {name: index for index, name in enumerate(names)}
+        annotated_ids = {annotation['image_id'] for annotation in video.annotations}
+        size = self._image_size(video)
+        frames = {}
+        for image in video.images:
+            regions = ignore_regions(image)
+            if regions:
+                self._ignore_regions[image['id']] = regions
+            own_size = (int(image['height']), int(image['width'])) if image.get('width') else size
+            index = index_by_name[image['file_name']]
+            frames[image['id']] = {
+                'file_name': image['file_name'],
+                'is_labeled': bool(image.get('is_labeled')) or image['id'] in annotated_ids,
+                'size': own_size,
+                'sample': {
+                    'img_id': image['id'],
+                    'img_path': self._video_frames[video.name][index],
+                    'video': video.name,
+                    'key_frame_index': index,
+                    **({'img_shape': own_size} if own_size else {}),
+                },
+            }
+        return frames
+
+    def _image_size(self, video: VideoAnnotations) -> tuple[int, int] | None:
+        """(height, width) of a video whose annotations do not tell it: from its first frame's header, if there."""
+        if not video.images or video.images[0].get('width'):
+            return None
+        path = self._image_path(video.images[0]['file_name'])
+        if not osp.isfile(path):
+            return None
+        try:
+            with Image.open(path) as image:
+                return image.height, image.width
+        except OSError:  # a broken image: LoadClip names it when it is needed
+            return None
+
+    def _annotated_people(self, videos: Sequence[VideoAnnotations], labelled: dict[Any, dict]) -> list[dict]:
+        """One sample for each annotated person."""
+        samples: list[dict] = []
+        skipped: Counter[str] = Counter()
+        repaired: Counter[str] = Counter()
+        names = [self.metainfo['keypoint_id2name'][index] for index in range(self.metainfo['num_keypoints'])]
+        for video in videos:
+            skipped['annotations without image'] += video.num_stray_annotations
+            skipped['frames listed twice'] += video.num_repeated_images
+            places = keypoint_places(video.categories, names, video.source)
+            by_image: dict[Any, list[dict]] = {image['id']: [] for image in video.images}
+            for position, annotation in enumerate(video.annotations):
+                entry = f'{video.source}: annotation {annotation.get("id", f"at position {position}")}'
+                frame = labelled[annotation['image_id']]
+                person, reason = parse_person(annotation, places, frame['size'], entry)
+                if person is None:
+                    skipped[reason] += 1
+                    continue
+                repaired['missing boxes'] += 'bbox' not in annotation
+                by_image[annotation['image_id']].append({**frame['sample'], **person})
+            samples.extend(sample for people in by_image.values() for sample in people)
+        repaired['annotation ids'] = renumber_repeated_ids(samples)
+        self._log_summary(f'{len(samples)} people in {self._count_frames(labelled)}', skipped, repaired)
+        return samples
+
+    def _count_frames(self, labelled: dict[Any, dict]) -> str:
+        """Describe how much video there is."""
+        total = sum(len(frames) for frames in self._video_frames.values())
+        return f'{len(labelled)} labelled of {total} frames of {len(self._video_frames)} videos'
+
+    def _detected_people(self, boxes: Any, key_frames: dict[Any, dict], labelled: dict[Any, dict]) -> list[dict]:
+        """One sample for each of the detector's boxes in a labelled frame, with placeholders for the keypoints."""
+        if not isinstance(boxes, list) or not all(isinstance(box, dict) for box in boxes):
+            raise ValueError(f'{self.bbox_file} must be a list of boxes (one dict each), as COCO results are')
+        id_by_name = {frame['file_name']: image_id for image_id, frame in key_frames.items()}
+        num_keypoints = self.metainfo['num_keypoints']
+        samples, skipped = [], Counter()
+        for position, box in enumerate(boxes):
+            if box.get('category_id', 1) != 1:
+                skipped['boxes of other categories'] += 1
+                continue
+            corners, score, image_id = self._parse_box(box, f'{self.bbox_file}: box {position}', id_by_name)
+            if image_id not in labelled:
+                where = 'in unlabelled frames' if image_id in key_frames else 'in frames that are not annotated here'
+                skipped[f'boxes {where}'] += 1
+                continue
+            frame = labelled[image_id]
+            _, reason = clip_box(corners, frame['size'])
+            if reason:
+                skipped[f'boxes {reason}'] += 1
+                continue
+            left, top, width, height = corners
+            samples.append(
+                {
+                    **frame['sample'],
+                    'id': position,
+                    'category_id': 1,
+                    # Not clipped: a detector may say where a person goes on beyond the border.
+                    'bbox': np.array([[left, top, left + width, top + height]], dtype=np.float32),
+                    'bbox_score': np.array([score], dtype=np.float32),
+                    'keypoints': np.zeros((1, num_keypoints, 2), dtype=np.float32),
+                    'keypoints_visible': np.ones((1, num_keypoints), dtype=np.float32),
+                    **({'track_id': int(box['track_id'])} if 'track_id' in box else {}),
+                }
+            )
+        if boxes and not samples:
+            raise ValueError(
+                f'none of the {len(boxes)} boxes of {self.bbox_file} lies in a labelled frame of {self.ann_file} '
+                f'({dict(skipped)}): are they from another split, or with renumbered image ids?'
+            )
+        samples.sort(
+            key=lambda sample: (sample['video'], sample['key_frame_index'])
+        )  # stable: the file's order in a frame
+        self._log_summary(f'{len(samples)} boxes in {self._count_frames(labelled)}', skipped)
+        return samples
+
+    @staticmethod
+    def _parse_box(box: dict, entry: str, id_by_name: dict[str, Any]) -> tuple[list[float], float, Any]:
+        """Check one box; return it as (left, top, width, height), with its score and image id."""
+        if 'image_id' in box:
+            image_id = box['image_id']
+        elif 'image_name' in box:
+            image_id = id_by_name.get(box['image_name'])
+        else:
+            raise ValueError(f'{entry} needs an image_id or an image_name, it has {sorted(box)}')
+        values = [*(box.get('bbox') or [])[:4], box.get('score')]
+        if len(values) != 5 or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+            raise ValueError(f'{entry} needs a bbox of four finite numbers and a score, it has {box}')
+        return values[:4], values[4], image_id
+
+
+def parse_person(
+    annotation: dict, places: KeypointPlaces, image_size: tuple[int, int] | None, entry: str
+) -> tuple[dict | None, str | None]:
+    """Turn an annotation into the person's part of a sample, or say why it is left out.
+
+    Args:
+        annotation: the entry of the annotation file.
+        places: where each keypoint stands in the entry, see `keypoint_places`.
+        image_size: (height, width), if known.
+        entry: how error messages name the entry.
+    """
+    if annotation.get('iscrowd'):
+        return None, 'crowds'
+    flat = annotation.get('keypoints') or []
+    if not flat:
+        return None, f'people {NO_KEYPOINTS}'
+    if len(flat) != 3 * places.num_listed:
+        raise ValueError(
+            f'{entry} has {len(flat)} keypoint values, its category has {places.num_listed} names: '
+            f'expected {3 * places.num_listed} (x, y, v for each)'
+        )
+    triplets = np.vstack(
+        [np.asarray(flat, dtype=np.float64).reshape(-1, 3), np.zeros((1, 3))]
+    )  # the last row is nothing
+    triplets = triplets[places.places]  # [K, 3]
+    if not np.isfinite(triplets).all():
+        raise ValueError(f'{entry} has keypoints that are not finite numbers')
+    present = triplets[:, 2] > 0
+    if not present.any():
+        return None, f'people {NO_KEYPOINTS}'
+    box = annotation.get('bbox', box_around_keypoints(triplets[present, :2]))
+    if len(box) != 4 or not all(isinstance(value, int | float) and math.isfinite(value) for value in box):
+        raise ValueError(f'{entry} has the bbox {box}, not four finite numbers (left, top, width, height)')
+    corners, reason = clip_box(box, image_size)
+    if corners is None:
+        return None, f'people {reason}'
+    width, height = corners[2:] - corners[:2]
+    area = float(annotation.get('area', max(width * height * 0.53, 1.0)))  # 0.53: MMPose's share of a body in its box
+    shared = {
+        'id': annotation.get('id'),
+        'category_id': 1,
+        'iscrowd': 0,
+        'num_keypoints': int(present.sum()),
+        **({'track_id': int(annotation['track_id'])} if annotation.get('track_id') is not None else {}),
+    }
+    return {
+        **shared,
+        'bbox': corners[None],
+        'bbox_score': np.ones(1, dtype=np.float32),
+        'keypoints': triplets[None, :, :2].astype(np.float32),
+        'keypoints_visible': np.minimum(triplets[None, :, 2], 1).astype(np.float32),
+        'area': np.array(area, dtype=np.float32),
+        'raw_ann_info': {
+            **shared,
+            'image_id': annotation['image_id'],
+            'bbox': [float(value) for value in box],
+            'keypoints': triplets.flatten().tolist(),
+            'area': area,
+            **({'bbox_head': annotation['bbox_head']} if annotation.get('bbox_head') else {}),
+        },
+    }, None
+
+
+def renumber_repeated_ids(samples: Sequence[dict]) -> int:
+    """Give samples whose annotation id is missing or taken a new one, in place; return how many there were."""
+    taken: set[Any] = set()
+    repeated = []
+    for sample in samples:
+        if sample['id'] is None or sample['id'] in taken:
+            repeated.append(sample)
+        taken.add(sample['id'])
+    free = max((identity for identity in taken if isinstance(identity, int)), default=0) + 1
+    for offset, sample in enumerate(repeated):
+        sample['id'] = sample['raw_ann_info']['id'] = free + offset
+    return len(repeated)

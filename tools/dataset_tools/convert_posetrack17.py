@@ -1,0 +1,64 @@
+"""Convert PoseTrack17's original annotations (annolist) to the layout of PoseTrack18.
+
+python tools/dataset_tools/convert_posetrack17.py data/posetrack17/annotations/val data/posetrack17/annotations18/val \
+    --images data/posetrack17
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmpose_diffusion.datasets.posetrack17_conversion import convert_video
+from mmpose_diffusion.datasets.posetrack_files import load_json
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, help='folder of annolist json files, one per video')
+    parser.add_argument('target', type=Path, help='folder for the converted files; they keep their names')
+    parser.add_argument(
+        '--images', type=Path, help='folder that image names are relative to: image sizes are then written too'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    files = sorted(arguments.source.glob('*.json'))
+    if not files:
+        sys.exit(f'there are no json files in {arguments.source}')
+    if arguments.target.resolve() == arguments.source.resolve():
+        sys.exit('source and target are the same folder: the originals would be overwritten')
+    arguments.target.mkdir(parents=True, exist_ok=True)
+    video_of_image_id: dict[int, str] = {}
+    people = 0
+    for file in tqdm(files, unit='video'):
+        sizes: dict[Path, tuple[int, int] | None] = {}  # one image of each folder is opened
+
+        def image_size(name: str, sizes: dict = sizes) -> tuple[int, int] | None:
+            path = arguments.images / name
+            if path.parent not in sizes and path.is_file():
+                with Image.open(path) as image:
+                    sizes[path.parent] = image.height, image.width
+            return sizes.get(path.parent)
+
+        converted = convert_video(load_json(str(file)), str(file), image_size if arguments.images else None)
+        for image in converted['images']:
+            other = video_of_image_id.setdefault(image['id'], file.name)
+            if other != file.name:
+                sys.exit(
+                    f'{other} and {file.name} have the same video number, so the image id {image["id"]} is not unique'
+                )
+        people += len(converted['annotations'])
+        (arguments.target / file.name).write_text(json.dumps(converted))
+    print(f'{len(files)} videos, {len(video_of_image_id)} frames, {people} people -> {arguments.target}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,61 @@
+"""Merge the per-video json files of PoseTrack18 or 21 (or converted 17) into one COCO-style json; ids stay official.
+
+python tools/dataset_tools/merge_posetrack.py data/posetrack18/annotations/val data/posetrack18/annotations/val.json \
+    --images data/posetrack18
+
+MMPose's CocoMetric reads the result: dict(type='CocoMetric', ann_file='data/posetrack18/annotations/val.json').
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmpose_diffusion.datasets.posetrack_files import as_video, checked_content, load_json
+from mmpose_diffusion.datasets.posetrack_merging import merge_videos
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, help='folder of json files, one per video')
+    parser.add_argument('target', type=Path, help='the merged file')
+    parser.add_argument(
+        '--images', type=Path, help='folder that image names are relative to: sizes that the files lack are added'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    files = sorted(arguments.source.glob('*.json'))
+    if not files:
+        sys.exit(f'there are no json files in {arguments.source}')
+    if arguments.target.resolve().parent == arguments.source.resolve():
+        sys.exit('the merged file must not lie in the folder of the single ones: it would be read as one more video')
+    sizes: dict[Path, tuple[int, int] | None] = {}  # one image of each folder is opened
+
+    def image_size(name: str) -> tuple[int, int] | None:
+        path = arguments.images / name
+        if path.parent not in sizes and path.is_file():
+            with Image.open(path) as image:
+                sizes[path.parent] = image.height, image.width
+        return sizes.get(path.parent)
+
+    videos = [
+        as_video(file.stem, str(file), checked_content(load_json(str(file)), str(file)))
+        for file in tqdm(files, unit='video')
+    ]
+    merged = merge_videos(videos, image_size if arguments.images else None)
+    arguments.target.parent.mkdir(parents=True, exist_ok=True)
+    arguments.target.write_text(json.dumps(merged))
+    counts = f'{len(videos)} videos, {len(merged["images"])} frames, {len(merged["annotations"])} people'
+    print(f'{counts} -> {arguments.target}')
+
+
+if __name__ == '__main__':
+    main()
