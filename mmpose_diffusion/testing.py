@@ -199,6 +199,7 @@ def check_temporal_neck(neck: TemporalNeck, map_size: tuple[int, int] = (6, 4), 
 
 def _check_gradients(neck: TemporalNeck, maps: Tensor, window: FrameWindow, case: str) -> None:
     neck.zero_grad()
+    maps = maps.clone().requires_grad_()  # there is something to differentiate even in a neck without parameters
     neck(maps, window).fused.square().sum().backward()
     without = [name for name, weight in neck.named_parameters() if weight.requires_grad and weight.grad is None]
     assert not without, f'{case}: parameters without gradient: {without}'

@@ -29,16 +29,15 @@ class VideoPoseDataPreprocessor(PoseDataPreprocessor):
         """Collate `data['inputs']` (list of [T, 3, H, W], or one [B, T, 3, H, W]) and keep `data['data_samples']`."""
         clips, data_samples = data['inputs'], data.get('data_samples')
         check_clips(clips, data_samples)
-        data = self.cast_data({'inputs': clips, 'data_samples': data_samples})
-        clips, data_samples = data['inputs'], data['data_samples']
         if not isinstance(clips, Tensor):
-            clips = torch.stack(list(clips))  # [B, T, 3, H, W]
+            clips = torch.stack(list(clips))  # [B, T, 3, H, W], still uint8 and where the loader left it
         batch_size, num_frames = clips.shape[:2]
-        frames = clips.flatten(0, 1)  # [B*T, 3, H, W]
-        # The parent counts data samples by clip and inputs by frame; it never pairs the two one to one.
-        result = super().forward({'inputs': frames, 'data_samples': data_samples or []}, training)
-        clips = result['inputs'].unflatten(0, (batch_size, num_frames))
-        return {'inputs': clips, 'data_samples': data_samples}
+        # The parent sees frames [B*T, 3, H, W] beside B data samples; it never pairs the two one to one.
+        result = super().forward({'inputs': clips.flatten(0, 1), 'data_samples': data_samples or []}, training)
+        return {
+            'inputs': result['inputs'].unflatten(0, (batch_size, num_frames)),
+            'data_samples': result['data_samples'] if data_samples is not None else None,
+        }
 
     def _get_pad_shape(self, data: dict) -> list[tuple[int, int]]:
         """Padded (height, width) of each clip, from frames [B*T, 3, H, W] (the parent reads the wrong axes of it)."""
