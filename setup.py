@@ -52,7 +52,7 @@ setup(
     install_requires=[
         'torch>=2.1',
         'torchvision',
-        'numpy',
+        'numpy<2.4',  # MMPose's visualizer turns one-element arrays into numbers
         'scipy',
         'timm>=1.0',
         'diffusers>=0.30',

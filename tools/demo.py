@@ -1,0 +1,198 @@
+"""From nothing to poses on video: make a small synthetic data set, train on it, evaluate, leave something to look at.
+
+Every step is a command of its own, printed as it runs, so that it can be repeated with other settings. Finished steps
+are not repeated; `rm -r work_dirs/demo data/synthetic` starts afresh.
+"""
+
+import argparse
+import base64
+import html
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+import mmengine
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+MODELS = {
+    'single frame': 'key_frame_tiny_synthetic',
+    'three frames': 'support_fusion_tiny_synthetic',
+}
+COLUMNS = ['Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle', 'Mean']
+PAGE = """<!doctype html><meta charset="utf-8"><title>mmpose_diffusion demo</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}}
+table{{border-collapse:collapse}}td,th{{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}}
+td:first-child,th:first-child{{text-align:left}}img{{max-width:100%}}
+pre{{background:#f4f4f4;padding:1rem;overflow:auto}}</style><h1>mmpose_diffusion: what the demo did</h1>
+<p>Figures in motion were drawn ({train_frames} frames to train on, {val_frames} to evaluate, of another seed;
+difficulty {difficulty}). Two models with the same backbone and the same number of training steps learned to find their
+joints: one sees the key frame only, the other also its neighbours.</p>
+<h2>PoseTrack AP on the unseen videos (ground-truth boxes)</h2>{table}
+<p>One training run each, so differences of a few points are noise.</p>
+<h2>What it looks like</h2><p>Left: annotation. Right: predicted by "{shown}".</p>
+<img src="{animation}" alt="video with skeletons">
+<h2>Training loss</h2><img src="{curve}" alt="loss curves">
+<h2>Commands</h2><pre>{commands}</pre>"""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'), help='folder of the results')
+    parser.add_argument('--data', type=Path, default=Path('data/synthetic'), help='folder of the synthetic data set')
+    parser.add_argument('--videos', type=int, default=64, help='training videos; a quarter as many to evaluate')
+    parser.add_argument('--frames', type=int, default=20, help='frames of a video')
+    parser.add_argument('--difficulty', choices=['easy', 'medium', 'hard'], default='medium')
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to training')
+    return parser.parse_args()
+
+
+class Steps:
+    """Runs commands, shows them, and remembers them for the summary."""
+
+    def __init__(self) -> None:
+        self.commands = []
+
+    def run(self, title: str, command: list, made: Path) -> None:
+        """Run a command unless the file it ends with exists; stop with a sentence when it fails."""
+        words = ['python', *map(str, command)]
+        self.commands.append(shlex.join(words))
+        if made.exists():
+            print(f'\n==> {title}: done before ({made})', flush=True)
+            return
+        print(f'\n==> {title}\n$ {self.commands[-1]}', flush=True)
+        began = time.monotonic()
+        if subprocess.run([sys.executable, '-W', 'ignore', *words[1:]], cwd=ROOT, check=False).returncode:
+            sys.exit(
+                f'\nThe demo stopped: the command above failed. Run it alone to look closer:\n  {self.commands[-1]}'
+            )
+        print(f'    {time.monotonic() - began:.0f} s', flush=True)
+
+
+def make_world(steps: Steps, arguments: argparse.Namespace) -> None:
+    """Draw the training videos and, from another seed, the videos to evaluate."""
+    splits = {'train': (arguments.videos, 0), 'val': (max(arguments.videos // 4, 1), 1)}
+    for split, (videos, seed) in splits.items():
+        steps.run(
+            f'drawing {videos} videos of people in motion ({split})',
+            ['tools/dataset_tools/make_synthetic.py', arguments.data, '--split', split, '--videos', videos]
+            + ['--frames', arguments.frames, '--difficulty', arguments.difficulty, '--seed', seed],
+            made=arguments.data / f'videopose3d_{split}.npz',
+        )
+
+
+def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Train every model and score it; model name -> column -> AP."""
+    scores = {}
+    for title, config in MODELS.items():
+        work_dir = arguments.out / config
+        options = [f'data_root={arguments.data}/', *arguments.cfg_options]
+        steps.run(
+            f'training "{title}"',
+            ['tools/train.py', config, '--work-dir', work_dir, '--resume', '--cfg-options', *options],
+            made=work_dir / 'last_checkpoint',
+        )
+        checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
+        metrics = work_dir / 'metrics.json'
+        options += [f'test_evaluator.outfile_prefix={work_dir / "results"}']
+        steps.run(
+            f'evaluating "{title}" on the unseen videos',
+            ['tools/test.py', config, checkpoint, '--work-dir', work_dir, '--out', metrics, '--cfg-options', *options],
+            made=metrics,
+        )
+        found = mmengine.load(metrics)
+        scores[title] = {column: found[f'posetrack/{column} AP'] for column in COLUMNS}
+    return scores
+
+
+def draw_video(arguments: argparse.Namespace, config: str) -> Path:
+    """Annotation and prediction side by side for the first unseen video, as GIF and video."""
+    from mmpose_diffusion.visualization import PoseDrawer, read_posetrack_frames, write_animation
+
+    name = sorted((arguments.data / 'annotations/val').glob('*.json'))[0].name
+    drawer = PoseDrawer()
+    annotated = read_posetrack_frames(arguments.data / 'annotations/val' / name, arguments.data)
+    predicted = read_posetrack_frames(arguments.out / config / 'results' / name, arguments.data)
+    frames = [
+        np.hstack([drawer.draw_frame(truth), drawer.draw_frame(guess)])
+        for truth, guess in zip(annotated, predicted, strict=True)
+    ]
+    write_animation(frames, arguments.out / 'skeletons.mp4', 10)
+    return write_animation(frames, arguments.out / 'skeletons.gif', 10)
+
+
+def draw_curves(out: Path) -> Path:
+    """The training loss of every model over the iterations."""
+    figure, axes = plt.subplots(figsize=(8, 3), layout='constrained')
+    for title, config in MODELS.items():
+        log = max((out / config).glob('*/vis_data/scalars.json'))
+        entries = [entry for entry in map(json.loads, log.read_text().splitlines()) if 'loss' in entry]
+        axes.plot([entry['step'] for entry in entries], [entry['loss'] for entry in entries], label=title)
+    axes.set(xlabel='iteration', ylabel='loss', yscale='log')
+    axes.legend()
+    path = out / 'loss.png'
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def embed(path: Path) -> str:
+    """A picture as data URL, so that the page is one file."""
+    kind = {'.gif': 'gif', '.png': 'png'}[path.suffix]
+    return f'data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}'
+
+
+def write_page(
+    arguments: argparse.Namespace, scores: dict, animation: Path, curve: Path, shown: str, commands: list[str]
+) -> Path:
+    """The one-page summary, self-contained."""
+    head = ''.join(f'<th>{column}</th>' for column in ['', *COLUMNS])
+    rows = ''.join(
+        f'<tr><td>{html.escape(title)}</td>' + ''.join(f'<td>{row[column]:.1f}</td>' for column in COLUMNS) + '</tr>'
+        for title, row in scores.items()
+    )
+    count = {split: len(list((arguments.data / f'images/{split}').rglob('*.jpg'))) for split in ('train', 'val')}
+    page = arguments.out / 'index.html'
+    page.write_text(
+        PAGE.format(
+            train_frames=count['train'],
+            val_frames=count['val'],
+            difficulty=arguments.difficulty,
+            table=f'<table><tr>{head}</tr>{rows}</table>',
+            shown=shown,
+            animation=embed(animation),
+            curve=embed(curve),
+            commands=html.escape('\n'.join(commands)),
+        )
+    )
+    return page
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    began = time.monotonic()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    steps = Steps()
+    make_world(steps, arguments)
+    scores = train_and_evaluate(steps, arguments)
+    shown, config = list(MODELS.items())[-1]
+    animation = draw_video(arguments, config)
+    page = write_page(arguments, scores, animation, draw_curves(arguments.out), shown, steps.commands)
+
+    print(f'\nPoseTrack AP on unseen videos, ground-truth boxes\n{"":14}' + ''.join(f'{name:>10}' for name in COLUMNS))
+    for title, row in scores.items():
+        print(f'{title:14}' + ''.join(f'{row[column]:10.1f}' for column in COLUMNS))
+    print(f'\nThe demo took {time.monotonic() - began:.0f} s. Look at it:')
+    print(f'  {page.resolve()}   the summary, one page\n  {animation.resolve()}   the video (also as .mp4)')
+
+
+if __name__ == '__main__':
+    main()
