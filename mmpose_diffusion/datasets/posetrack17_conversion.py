@@ -1,15 +1,15 @@
 """Bring PoseTrack17's original annotations (`annolist`) into the layout of PoseTrack18.
 
-What differs: 15 joints in another order, every value in a list of its own, frames named with eight digits from 00000001,
-the head given by two corners, and no boxes of whole people. File names stay as they are, so that no image has to be
-renamed.
+What differs: 15 joints in another order, every value in a list of its own, frames named with eight digits from
+00000001, the head given by two corners, no boxes of whole people and no ids of images. File names stay as they are, so
+that no image has to be renamed.
 """
 
 from __future__ import annotations
 
 import os.path as osp
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,17 +69,17 @@ def official_image_id(video_number: int, frame: int) -> int:
     return 10**10 + video_number * 10**4 + frame
 
 
-def convert_video(content: Any, source: str, image_size: ImageSize | None = None) -> dict:
+def convert_video(content: Any, source: str, video_number: int, image_size: ImageSize | None = None) -> dict:
     """Convert the content of one annolist file.
 
     Args:
         content: what json.load gave.
-        source: path of the file, for error messages; the video's number comes from its name.
+        source: path of the file, for error messages.
+        video_number: the number image ids are made of; it must be the video's own among those used together.
         image_size: function from image name to (height, width); sizes are left out without it.
     """
     if not isinstance(content, dict) or not isinstance(content.get('annolist'), list):
         raise ValueError(f'{source} is not in the layout of PoseTrack17: it has no list annolist')
-    video_number = number_of_video(source)
     frames = content['annolist']
     images, annotations = [], []
     for position, entry in enumerate(frames):
@@ -93,7 +93,7 @@ def convert_video(content: Any, source: str, image_size: ImageSize | None = None
         for person in entry.get('annorect') or []:
             annotation = convert_person(person, where)
             annotation['image_id'] = image['id']
-            annotation['id'] = image['id'] * 100 + annotation['track_id']
+            annotation['id'] = image['id'] * 10**4 + annotation['track_id']  # track ids lie below 10000
             annotations.append(annotation)
     category = {'id': 1, 'name': 'person', 'supercategory': 'person', 'keypoints': list(KEYPOINT_NAMES)}
     return {'images': images, 'annotations': annotations, 'categories': [category]}
@@ -105,6 +105,17 @@ def number_of_video(source: str) -> int:
     if digits is None:
         raise ValueError(f'{source}: the file name must start with the number of the video, as the official ones do')
     return int(digits.group())
+
+
+def numbers_of_videos(sources: Sequence[str]) -> list[int]:
+    """A number of its own for each file: that of its name, or one from 900000 on where two names share it."""
+    numbers, free = [], 900000
+    for source in sources:
+        number = number_of_video(source)
+        if number in numbers:
+            number, free = free, free + 1
+        numbers.append(number)
+    return numbers
 
 
 def convert_image(entry: dict, where: str, video_number: int) -> dict:
@@ -149,7 +160,7 @@ def convert_person(person: dict, where: str) -> dict:
         'keypoints': keypoints.flatten().tolist(),
         'scores': [],
     }
-    if all(person.get(key) for key in ('x1', 'y1', 'x2', 'y2')):
+    if all(key in person for key in ('x1', 'y1', 'x2', 'y2')):
         left, top, right, bottom = (scalar(person, key, where) for key in ('x1', 'y1', 'x2', 'y2'))
         annotation['bbox_head'] = [left, top, right - left, bottom - top]
     if present.any():

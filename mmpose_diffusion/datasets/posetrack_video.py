@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os.path as osp
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from mmpose.registry import DATASETS
-from PIL import Image
 
+from .image_sizes import ImageSizes
 from .posetrack_files import (
     KeypointPlaces,
     VideoAnnotations,
@@ -76,40 +75,28 @@ class PoseTrackVideoDataset(VideoPoseDataset):
         self._video_frames[video.name] = tuple(self._image_path(name) for name in names)
         index_by_name = {name: index for index, name in enumerate(names)}
         annotated_ids = {annotation['image_id'] for annotation in video.annotations}
-        size = self._image_size(video)
+        image_size = ImageSizes(self.data_prefix['img'])
         frames = {}
         for image in video.images:
             regions = ignore_regions(image)
             if regions:
                 self._ignore_regions[image['id']] = regions
-            own_size = (int(image['height']), int(image['width'])) if image.get('width') else size
+            has_size = image.get('width') and image.get('height')
+            size = (int(image['height']), int(image['width'])) if has_size else image_size(image['file_name'])
             index = index_by_name[image['file_name']]
             frames[image['id']] = {
                 'file_name': image['file_name'],
                 'is_labeled': bool(image.get('is_labeled')) or image['id'] in annotated_ids,
-                'size': own_size,
+                'size': size,
                 'sample': {
                     'img_id': image['id'],
                     'img_path': self._video_frames[video.name][index],
                     'video': video.name,
                     'key_frame_index': index,
-                    **({'img_shape': own_size} if own_size else {}),
+                    **({'img_shape': size} if size else {}),
                 },
             }
         return frames
-
-    def _image_size(self, video: VideoAnnotations) -> tuple[int, int] | None:
-        """(height, width) of a video whose annotations do not tell it: from its first frame's header, if there."""
-        if not video.images or video.images[0].get('width'):
-            return None
-        path = self._image_path(video.images[0]['file_name'])
-        if not osp.isfile(path):
-            return None
-        try:
-            with Image.open(path) as image:
-                return image.height, image.width
-        except OSError:  # a broken image: LoadClip names it when it is needed
-            return None
 
     def _annotated_people(self, videos: Sequence[VideoAnnotations], labelled: dict[Any, dict]) -> list[dict]:
         """One sample for each annotated person."""

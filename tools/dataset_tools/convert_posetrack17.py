@@ -9,12 +9,12 @@ import json
 import sys
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmpose_diffusion.datasets.posetrack17_conversion import convert_video
+from mmpose_diffusion.datasets.image_sizes import ImageSizes
+from mmpose_diffusion.datasets.posetrack17_conversion import convert_video, numbers_of_videos
 from mmpose_diffusion.datasets.posetrack_files import load_json
 
 
@@ -36,28 +36,14 @@ def main() -> None:
     if arguments.target.resolve() == arguments.source.resolve():
         sys.exit('source and target are the same folder: the originals would be overwritten')
     arguments.target.mkdir(parents=True, exist_ok=True)
-    video_of_image_id: dict[int, str] = {}
-    people = 0
-    for file in tqdm(files, unit='video'):
-        sizes: dict[Path, tuple[int, int] | None] = {}  # one image of each folder is opened
-
-        def image_size(name: str, sizes: dict = sizes) -> tuple[int, int] | None:
-            path = arguments.images / name
-            if path.parent not in sizes and path.is_file():
-                with Image.open(path) as image:
-                    sizes[path.parent] = image.height, image.width
-            return sizes.get(path.parent)
-
-        converted = convert_video(load_json(str(file)), str(file), image_size if arguments.images else None)
-        for image in converted['images']:
-            other = video_of_image_id.setdefault(image['id'], file.name)
-            if other != file.name:
-                sys.exit(
-                    f'{other} and {file.name} have the same video number, so the image id {image["id"]} is not unique'
-                )
+    image_size = ImageSizes(str(arguments.images)) if arguments.images else None
+    frames = people = 0
+    for file, number in zip(tqdm(files, unit='video'), numbers_of_videos([file.name for file in files]), strict=True):
+        converted = convert_video(load_json(str(file)), str(file), number, image_size)
+        frames += len(converted['images'])
         people += len(converted['annotations'])
         (arguments.target / file.name).write_text(json.dumps(converted))
-    print(f'{len(files)} videos, {len(video_of_image_id)} frames, {people} people -> {arguments.target}')
+    print(f'{len(files)} videos, {frames} frames, {people} people -> {arguments.target}')
 
 
 if __name__ == '__main__':

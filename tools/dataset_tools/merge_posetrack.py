@@ -11,11 +11,11 @@ import json
 import sys
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mmpose_diffusion.datasets.image_sizes import ImageSizes
 from mmpose_diffusion.datasets.posetrack_files import as_video, checked_content, load_json
 from mmpose_diffusion.datasets.posetrack_merging import merge_videos
 
@@ -37,20 +37,11 @@ def main() -> None:
         sys.exit(f'there are no json files in {arguments.source}')
     if arguments.target.resolve().parent == arguments.source.resolve():
         sys.exit('the merged file must not lie in the folder of the single ones: it would be read as one more video')
-    sizes: dict[Path, tuple[int, int] | None] = {}  # one image of each folder is opened
-
-    def image_size(name: str) -> tuple[int, int] | None:
-        path = arguments.images / name
-        if path.parent not in sizes and path.is_file():
-            with Image.open(path) as image:
-                sizes[path.parent] = image.height, image.width
-        return sizes.get(path.parent)
-
     videos = [
         as_video(file.stem, str(file), checked_content(load_json(str(file)), str(file)))
         for file in tqdm(files, unit='video')
     ]
-    merged = merge_videos(videos, image_size if arguments.images else None)
+    merged = merge_videos(videos, ImageSizes(str(arguments.images)) if arguments.images else None)
     arguments.target.parent.mkdir(parents=True, exist_ok=True)
     arguments.target.write_text(json.dumps(merged))
     counts = f'{len(videos)} videos, {len(merged["images"])} frames, {len(merged["annotations"])} people'
