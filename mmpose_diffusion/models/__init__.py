@@ -2,11 +2,24 @@
 
 from .backbones import TimmVisionTransformer
 from .data_preprocessors import VideoPoseDataPreprocessor
+from .denoisers import BaseDenoiser, BaseHeatmapDenoiser, HeatmapDenoiser
 from .estimators import VideoTopdownPoseEstimator
-from .necks import KeyFrameNeck, SupportFusionNeck, TemporalNeck
+from .heads import DiffusionHeatmapHead
+from .hypothesis_aggregators import BestAgreement, HypothesisAggregator, MeanCoordinates, MeanHeatmap, MedianCoordinates
+from .necks import KeyFrameNeck, SpatioTemporalRepresentationLearner, SupportFusionNeck, TemporalNeck
 
 __all__ = [
+    'BaseDenoiser',
+    'BaseHeatmapDenoiser',
+    'BestAgreement',
+    'DiffusionHeatmapHead',
+    'HeatmapDenoiser',
+    'HypothesisAggregator',
     'KeyFrameNeck',
+    'MeanCoordinates',
+    'MeanHeatmap',
+    'MedianCoordinates',
+    'SpatioTemporalRepresentationLearner',
     'SupportFusionNeck',
     'TemporalNeck',
     'TimmVisionTransformer',

@@ -1,5 +1,6 @@
 from .key_frame_neck import KeyFrameNeck
+from .spatio_temporal_representation import SpatioTemporalRepresentationLearner
 from .support_fusion_neck import SupportFusionNeck
 from .temporal_neck import TemporalNeck
 
-__all__ = ['KeyFrameNeck', 'SupportFusionNeck', 'TemporalNeck']
+__all__ = ['KeyFrameNeck', 'SpatioTemporalRepresentationLearner', 'SupportFusionNeck', 'TemporalNeck']

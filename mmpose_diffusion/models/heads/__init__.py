@@ -1,0 +1,3 @@
+from .diffusion_heatmap_head import DiffusionHeatmapHead
+
+__all__ = ['DiffusionHeatmapHead']

@@ -1,0 +1,61 @@
+"""How a diffusion head is to sample: read from `test_cfg`, checked, with the reasons for refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...diffusion import HypothesisNoise, seed_from
+
+FLIP_MODES = ('heatmap',)
+
+
+class SamplingOptions(NamedTuple):
+    """Options that may differ from call to call, whatever the network was trained with."""
+
+    num_steps: int | Sequence[int] = 1  # or the steps themselves, descending
+    num_hypotheses: int = 1
+    seed: int | None = 0  # None: another answer each time
+    flip_test: bool = False
+    flip_mode: str = 'heatmap'
+    shift_heatmap: bool = False
+    output_heatmaps: bool = False
+    output_estimates: bool = False
+    output_hypotheses: bool = False
+
+    @classmethod
+    def from_test_cfg(cls, test_cfg: Mapping[str, Any]) -> SamplingOptions:
+        """Take what concerns sampling out of a model's `test_cfg`."""
+        options = cls(**{name: test_cfg[name] for name in cls._fields if name in test_cfg})
+        if options.flip_mode not in FLIP_MODES:
+            raise ValueError(f'test_cfg.flip_mode must be {" or ".join(FLIP_MODES)}, got {options.flip_mode!r}')
+        if options.seed is not None and (isinstance(options.seed, bool) or not isinstance(options.seed, int)):
+            raise ValueError(f'test_cfg.seed must be an integer or None, got {options.seed!r}')
+        if options.output_hypotheses and options.num_hypotheses == 1:
+            raise ValueError(
+                'test_cfg.output_hypotheses asks for the spread of the hypotheses, but there is only one: '
+                'set test_cfg.num_hypotheses to 2 or more'
+            )
+        return options
+
+
+def sample_identity(metainfo: Mapping[str, Any]) -> tuple:
+    """What a sample is, apart from its place in a batch: its annotation, else the image and the crop.
+
+    Samples that say nothing about themselves all have the same identity, hence the same noise.
+    """
+    if metainfo.get('id') is not None:
+        return ('annotation', metainfo.get('img_id'), metainfo['id'])
+    crop = [
+        [round(float(value), 3) for value in metainfo[name]] if metainfo.get(name) is not None else None
+        for name in ('input_center', 'input_scale')
+    ]
+    return ('crop', metainfo.get('img_path'), metainfo.get('key_frame_index'), *crop)
+
+
+def noise_for(data_samples: Sequence[Any], options: SamplingOptions) -> HypothesisNoise:
+    """Noise for each sample and hypothesis that depends on the seed and the sample, not on its neighbours."""
+    if options.seed is None:
+        return HypothesisNoise.from_generator(None, len(data_samples), options.num_hypotheses)
+    seeds = [seed_from(options.seed, *sample_identity(sample.metainfo)) for sample in data_samples]
+    return HypothesisNoise.from_seeds(seeds, options.num_hypotheses)
