@@ -87,17 +87,16 @@ class LoadClip(BaseTransform):
             raise ValueError('LoadClip needs clip_frame_indices: put SampleClip before it in the pipeline')
         decoded_before = self.num_decoded_frames
         load_frame, key_path = self._open_source(results)
-        frames_by_index = {index: load_frame(index) for index in dict.fromkeys(results['clip_frame_indices'])}
-        frames = [frames_by_index[index] for index in results['clip_frame_indices']]
-        readable = [position for position, frame in enumerate(frames) if frame is not None]
-        broken = [position for position, frame in enumerate(frames) if frame is None]
-        key_position = results['clip_key_index']
+        indices, key_position = results['clip_frame_indices'], results['clip_key_index']
+        frame_of_index = {index: load_frame(index) for index in dict.fromkeys(indices)}
+        broken = [position for position, index in enumerate(indices) if frame_of_index[index] is None]
         if broken:
-            frames = replace_broken_frames(frames, readable, fallback_shape(results))
+            frame_of_index = replace_broken_frames(frame_of_index, fallback_shape(results))
             results['frame_is_real'] = tuple(
                 real and (position == key_position or position not in broken)
                 for position, real in enumerate(results['frame_is_real'])
             )
+        frames = [frame_of_index[index] for index in indices]
         results['broken_frames'] = tuple(broken)
         results['num_decoded_frames'] = self.num_decoded_frames - decoded_before
         results['img'] = frames
@@ -171,15 +170,13 @@ class LoadClip(BaseTransform):
 
 
 def replace_broken_frames(
-    frames: list[np.ndarray | None], readable: list[int], shape: tuple[int, int]
-) -> list[np.ndarray]:
-    """Put the nearest readable frame of the clip wherever a frame is None; grey frames [*shape, 3] if there is none."""
+    frame_of_index: dict[int, np.ndarray | None], shape: tuple[int, int]
+) -> dict[int, np.ndarray]:
+    """Put the frame nearest in time, the earlier of two, wherever a frame is None; grey [*shape, 3] if all are."""
+    readable = sorted(index for index, frame in frame_of_index.items() if frame is not None)
     if not readable:
-        return [np.full((*shape, 3), GREY, dtype=np.uint8)] * len(frames)
-    return [
-        frame if frame is not None else frames[min(readable, key=lambda other: abs(other - position))]
-        for position, frame in enumerate(frames)
-    ]
+        return dict.fromkeys(frame_of_index, np.full((*shape, 3), GREY, dtype=np.uint8))
+    return {index: frame_of_index[min(readable, key=lambda other: abs(other - index))] for index in frame_of_index}
 
 
 def fallback_shape(results: dict) -> tuple[int, int]:
