@@ -16,9 +16,11 @@ from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
+from mmengine.dist import barrier
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
@@ -115,11 +117,22 @@ def load_from_allow_list(filename: str, map_location: Any = None) -> dict:
     return load_checkpoint_file(filename, map_location)
 
 
+def load_from_http_allow_list(url: str, map_location: Any = None) -> dict:
+    """mmengine's loader for addresses: download once per machine, then load as any other file."""
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
+    if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), progress=os.isatty(2))
+    barrier()
+    return load_checkpoint_file(str(path), map_location)
+
+
 def install_allow_list() -> None:
-    """Let torch know the harmless types, and mmengine load its local files through `load_checkpoint_file`."""
+    """Let torch know the harmless types, and mmengine load files and addresses through `load_checkpoint_file`."""
     if CAN_ALLOW_BY_NAME:
         torch.serialization.add_safe_globals([(kind, name) for name, kind in allowed_types().items()])
     CheckpointLoader.register_scheme('', load_from_allow_list, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http_allow_list, force=True)
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -1,6 +1,9 @@
+import functools
+import http.server
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -93,6 +96,24 @@ def test_cut_off_checkpoint_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ValueError, match=r'epoch_9\.pth'):
         load_checkpoint_file(str(path))
+
+
+@pytest.mark.parametrize('hostile', [False, True])
+def test_downloaded_checkpoint_is_as_safe_as_a_local_one(tmp_path, monkeypatch, hostile):
+    state = dict(state_dict={}, extra=RunsCode('true') if hostile else 1)
+    torch.save(state, tmp_path / 'weights.pth')
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler.func.log_message = lambda *_: None
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_address[1]}/weights.pth'
+        if hostile:
+            with pytest.raises(ValueError, match=r'weights\.pth was refused'):
+                CheckpointLoader.load_checkpoint(url)
+        else:
+            assert CheckpointLoader.load_checkpoint(url) == state
+        server.shutdown()
 
 
 def test_missing_checkpoint_is_named():

@@ -1,0 +1,20 @@
+# Minutes on two processor cores.
+_base_ = ['../default_runtime.py']
+
+train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=10)
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
+    clip_grad=dict(max_norm=1.0, norm_type=2),
+)
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=0, end=10, eta_min=2e-5, by_epoch=True, convert_to_iter_based=True),
+]
+default_hooks = dict(
+    logger=dict(interval=20),
+    checkpoint=dict(interval=1, max_keep_ckpts=1),
+)
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+randomness = dict(seed=0)
