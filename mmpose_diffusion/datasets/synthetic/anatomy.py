@@ -56,9 +56,10 @@ def _torso(body: Body, outfit: Outfit) -> Surface:
         (0.310, 0.006, 0.110 * girth, 0.160 * girth, 1.0),
         (0.390, 0.008, 0.120 * girth, 0.176 * girth * shoulders, 1.0),
         (0.450, 0.002, 0.108 * girth, 0.180 * girth * shoulders, 1.0),
-        (0.495, -0.006, 0.085, 0.160 * shoulders, 1.0),
-        (0.525, -0.008, 0.066, 0.095, 1.0),
-        (0.545, -0.006, 0.056, 0.060, 1.0),
+        (0.495, -0.006, 0.084, 0.168 * shoulders, 1.0),
+        (0.520, -0.008, 0.070, 0.128 * shoulders, 1.0),
+        (0.540, -0.007, 0.058, 0.076, 1.0),
+        (0.552, -0.005, 0.052, 0.056, 1.0),
     ]
     rings = _scaled(rings, scale)
     rings[:, 0] *= body.trunk / (0.302 * body.height)
@@ -82,10 +83,10 @@ def _arm(body: Body, outfit: Outfit, side: str) -> Surface:
     upper, fore = body.upper_arm / scale, body.forearm / scale
     sleeve = outfit.looseness * girth if outfit.sleeves == 'long' else girth
     rings = [
-        (0.062, 0.0, 0.014, 0.012, 0.0),
-        (0.048, 0.0, 0.042 * girth, 0.038 * girth, 0.0),
-        (0.010, 0.0, 0.060 * girth, 0.056 * girth, 0.0),
-        (-0.070, 0.0, 0.056 * girth, 0.052 * girth, 0.0),
+        (0.042, 0.0, 0.014, 0.012, 0.0),
+        (0.032, 0.0, 0.036 * girth, 0.032 * girth, 0.0),
+        (0.002, 0.0, 0.054 * girth, 0.050 * girth, 0.0),
+        (-0.070, 0.0, 0.055 * girth, 0.050 * girth, 0.0),
         (-0.160, 0.004, 0.052 * girth, 0.048 * girth, 0.0),
         (-upper + 0.045, 0.0, 0.043 * girth, 0.042 * girth, 0.08),
         (-upper, -0.004, 0.041 * sleeve, 0.041 * sleeve, 0.5),
@@ -159,8 +160,8 @@ def _skirt(body: Body) -> Surface:
     rings = [
         (0.075, -0.008, 0.118, 0.172, 0.0),
         (0.000, -0.012, 0.132, 0.186, 0.1),
-        (-0.120, -0.008, 0.160, 0.205, 0.45),
-        (-0.300, 0.000, 0.195, 0.235, 0.75),
+        (-0.120, -0.008, 0.160, 0.205, 0.55),
+        (-0.300, 0.000, 0.195, 0.235, 0.9),
     ]
     rings = _scaled(rings, _scale(body))
     rings[:, 2:4] *= body.girth
@@ -170,6 +171,7 @@ def _skirt(body: Body) -> Surface:
     from_right = on_right[surface.faces].mean(axis=1) > 0.5
     thigh, other = (surface.parts.max(), surface.parts.max() + 3)  # PARTS lists the right leg three places on
     surface.parts[from_right & (surface.parts == thigh)] = other
+    surface.nearness = 0.1  # cloth covers the thighs it follows
     return surface
 
 

@@ -58,9 +58,7 @@ class Backdrop:
         return int(np.clip(np.floor(pixels[0, seen, 1].min()) - 1, 0, camera.size[1]))
 
 
-def paint_backdrop(
-    difficulty: Difficulty, furthest: float, nearest: float, generator: np.random.Generator
-) -> Backdrop:
+def paint_backdrop(difficulty: Difficulty, furthest: float, nearest: float, generator: np.random.Generator) -> Backdrop:
     """A backdrop behind y = `furthest`, whose ground begins at y = `nearest` (metres)."""
     distance = furthest + generator.uniform(2.0, 5.0)
     wall_size = (int(WALL_HEIGHT * SCALE), int(WALL_WIDTH * SCALE))

@@ -119,5 +119,5 @@ def sitting_down(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCur
     curves.head[:, 1] = degrees(-22) * bending
     curves.arms[..., 0] = (degrees(55) - degrees(50) * seated)[:, None]
     curves.arms[..., 1] = (degrees(11) + degrees(14) * seated + degrees(30) * bending)[:, None]
-    curves.arms[..., 3] = (degrees(14) + degrees(46) * seated)[:, None]
+    curves.arms[..., 3] = (degrees(14) + degrees(26) * seated)[:, None]
     return curves

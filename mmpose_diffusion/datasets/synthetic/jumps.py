@@ -5,7 +5,7 @@ import numpy as np
 from .kinematics import MotionCurves
 from .rotations import keyed, smooth_step
 from .skeleton import Body
-from .style import MotionStyle, degrees, still_curves
+from .style import MotionStyle, degrees, still_curves, swing_arm
 
 
 def jumping(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
@@ -27,9 +27,10 @@ def jumping(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
     curves.balls[..., 2] = (0.95 * rise)[:, None]
     heel = keyed(phase, [(0, 0), (0.33, 0), (take_off, 1), (0.5, 0.8), (landing, 0.25), (0.8, 0)])
     curves.foot_pitch[:] = degrees(42) * heel[:, None]
+    curves.root[:, 2] += _heel_rise(curves, body)
     up = keyed(phase, [(0, 0), (0.26, -1), (0.46, 3.4), (0.6, 3.0), (0.86, -0.4)])
-    curves.arms[..., 0] = degrees(18)
-    curves.arms[..., 1] = (degrees(8) + degrees(46) * up)[:, None]
+    for side in (0, 1):
+        swing_arm(curves.arms[:, side], degrees(8) + degrees(46) * up)
     curves.arms[..., 3] = degrees(24)
     return curves
 
@@ -47,6 +48,7 @@ def jumping_jacks(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCu
     curves.root[:, 2] += height - body.leg * (0.02 + 0.04 * (1 - np.minimum(hop, 1)) * np.sin(4 * np.pi * phase) ** 2)
     curves.balls[..., 2] = 0.95 * height[:, None]
     curves.foot_pitch[:] = degrees(28) * np.minimum(hop, 1)[:, None]
+    curves.root[:, 2] += _heel_rise(curves, body)
     for side, sign in ((0, 1), (1, -1)):
         curves.balls[:, side, 1] += sign * 0.26 * body.leg * style.amplitude * apart
         curves.arms[:, side, 0] = degrees(85)
@@ -109,3 +111,8 @@ def dancing(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
         curves.arms[:, side, 2] = degrees(72)
         curves.arms[:, side, 3] = degrees(62) - degrees(34) * wave
     return curves
+
+
+def _heel_rise(curves: MotionCurves, body: Body) -> np.ndarray:
+    """How much higher a body stands on its toes, [T] metres."""
+    return body.ball_offset[0] * np.sin(curves.foot_pitch.mean(axis=1))

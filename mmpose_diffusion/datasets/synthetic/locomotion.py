@@ -5,7 +5,7 @@ import numpy as np
 from .kinematics import MotionCurves
 from .rotations import keyed, smooth_step
 from .skeleton import Body
-from .style import MotionStyle, degrees, relaxed_arms, still_curves
+from .style import MotionStyle, degrees, relaxed_arms, still_curves, swing_arm
 
 
 def walking(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
@@ -17,7 +17,7 @@ def walking(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
     swing = np.cos(2 * np.pi * phase) * style.amplitude
     curves.arms = relaxed_arms(times)
     for side, sign in ((0, 1), (1, -1)):
-        curves.arms[:, side, 1] = degrees(5) - sign * degrees(27) * swing
+        swing_arm(curves.arms[:, side], degrees(5) - sign * degrees(27) * swing)
         curves.arms[:, side, 3] = degrees(22) - sign * degrees(12) * swing
     curves.spine[:, 0] = degrees(7) * swing
     curves.spine[:, 1] = degrees(3)
@@ -36,7 +36,7 @@ def running(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
     swing = np.cos(2 * np.pi * phase) * style.amplitude
     curves.arms = relaxed_arms(times)
     for side, sign in ((0, 1), (1, -1)):
-        curves.arms[:, side, 1] = degrees(2) - sign * degrees(45) * swing
+        swing_arm(curves.arms[:, side], degrees(2) - sign * degrees(45) * swing)
         curves.arms[:, side, 3] = degrees(92) - sign * degrees(12) * swing
     curves.spine[:, 0] = degrees(13) * swing
     curves.spine[:, 1] = degrees(9)

@@ -75,11 +75,11 @@ def merge(props: list[Prop]) -> Prop:
 
 def _hedge(centre: np.ndarray, generator: np.random.Generator) -> Prop:
     """A cloud of leaves, each a small square facing the camera side."""
-    count = 420
+    count = 800
     size = np.array([generator.uniform(0.7, 1.5), 0.35, generator.uniform(0.5, 0.95)])
     middle = centre + generator.uniform(-0.5, 0.5, (count, 3)) * size + [0, 0, size[2] / 2]
-    first = generator.normal(size=(count, 3)) * 0.075
-    second = generator.normal(size=(count, 3)) * 0.075
+    first = generator.normal(size=(count, 3)) * 0.05
+    second = generator.normal(size=(count, 3)) * 0.05
     corners = middle[:, None] + np.stack([-first - second, first - second, first + second, second - first], axis=1)
     normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     away = normal[:, 1] > 0

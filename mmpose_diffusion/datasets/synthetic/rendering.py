@@ -10,21 +10,12 @@ import cv2
 import numpy as np
 
 from .backdrop import Backdrop
-from .mesh import PARTS
+from .labels import BYSTANDER, NOTHING, OBJECT, OVERSAMPLING, person_label
 from .scene import Scene
 from .skeleton import BONE, SIDES
 
-NOTHING, OBJECT, BYSTANDER = 0, 1, 2  # labels; person p, part k has the label FIRST_PERSON * (p + 1) + k
-FIRST_PERSON = len(PARTS)
-MOST_PEOPLE = 12
-OVERSAMPLING = 2
 SHIFT = 4  # binary places of sub-pixel coordinates in OpenCV's drawing functions
 NEAREST = 0.3  # metres; faces nearer to the camera are not drawn
-
-
-def person_label(person: int, part: int) -> int:
-    """Label of a part (index into PARTS) of person number `person`."""
-    return FIRST_PERSON * (person + 1) + part
 
 
 @dataclass

@@ -61,7 +61,7 @@ def plan_scene(
     names = _choose_actions(people, actions, generator)
     performers = _choose_layout(names, times, difficulty, generator)
     centre = np.mean([person.pose.origins[:, 0] for person in performers], axis=0)  # [T, 3]
-    distance = (4.3 + 0.45 * people) * generator.uniform(0.85, 1.15)
+    distance = (4.3 + 0.45 * people) * generator.uniform(0.78, 1.1)
     nearest = min(person.pose.origins[:, 0, 1].min() for person in performers) - centre[:, 1].mean()
     distance = max(distance, 2.6 - nearest)
     move = str(generator.choice(difficulty.camera_moves))
@@ -193,7 +193,7 @@ def _occluders(
     low, high = difficulty.occluders
     props = []
     for _ in range(int(generator.integers(low, high + 1))):
-        place = centre[:2] + np.array([generator.uniform(-2.0, 2.0), -generator.uniform(1.5, max(distance - 2.0, 1.9))])
+        place = centre[:2] + np.array([generator.uniform(-2.0, 2.0), -generator.uniform(1.5, max(distance - 2.6, 1.8))])
         props.append(occluder(str(generator.choice(OCCLUDERS)), place, generator))
     return props
 

@@ -44,6 +44,17 @@ def relaxed_arms(times: np.ndarray) -> np.ndarray:
     return arms
 
 
+def swing_arm(arm: np.ndarray, forward: np.ndarray, outward: float = 9.0) -> None:
+    """Set plane and elevation of an arm [T, 4] so that it points `forward` (radians, negative is backward) of hanging.
+
+    `outward` degrees keep it clear of the body, also behind the back.
+    """
+    ahead, aside = np.sin(forward), np.full_like(forward, np.sin(degrees(outward)))
+    arm[:, 0] = np.arctan2(aside, ahead)
+    raised = np.arcsin(np.clip(np.hypot(ahead, aside), 0, 1))
+    arm[:, 1] = np.where(np.cos(forward) >= 0, raised, np.pi - raised)
+
+
 def still_curves(times: np.ndarray, body: Body, width: float = 1.0, toe_out: float = 8.0) -> MotionCurves:
     """Quiet standing at the origin, facing x; feet `width` hip widths apart, turned out by `toe_out` degrees."""
     count = len(times)

@@ -82,7 +82,7 @@ def _bricks(height: int, width: int, scale: float, generator: np.random.Generato
 def _foliage(height: int, width: int, scale: float, generator: np.random.Generator) -> np.ndarray:
     sky = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] * np.array([20.0, 30.0, 40.0]) + [215, 190, 160]
     green = np.array([45.0, 95.0, 60.0]) * generator.uniform(0.7, 1.3)
-    leaves = _tint(clouds(height, width, int(scale), generator, 5), green, 0.3)
+    leaves = _tint(clouds(height, width, int(0.45 * scale), generator, 4), green, 0.24)
     edge = height - scale * (4.5 + 1.2 * clouds(1, width, int(3 * scale), generator)[0])
     is_tree = np.arange(height)[:, None] > edge
     return _to_picture(np.where(is_tree[..., None], leaves, sky))
@@ -127,7 +127,7 @@ def _posters(height: int, width: int, scale: float, generator: np.random.Generat
 
 def _grass(height: int, width: int, scale: float, generator: np.random.Generator) -> np.ndarray:
     green = np.array([50.0, 125.0, 85.0]) * generator.uniform(0.7, 1.25)
-    return _to_picture(_tint(clouds(height, width, int(scale), generator, 6), green, 0.14))
+    return _to_picture(_tint(clouds(height, width, int(0.3 * scale), generator, 4), green, 0.12))
 
 
 def _tiles(height: int, width: int, scale: float, generator: np.random.Generator) -> np.ndarray:

@@ -9,11 +9,14 @@ import numpy as np
 from .backdrop import paint_backdrop
 from .camera import CameraPath
 from .difficulty import Difficulty, get_difficulty
-from .rendering import MOST_PEOPLE, RenderedFrame, SceneRenderer
+from .labels import MOST_PEOPLE
+from .mesh import PART
+from .rendering import RenderedFrame, SceneRenderer
 from .scene import Scene, plan_scene
 from .visibility import keypoint_occlusion
 
 FRAMES_PER_SECOND = 25
+HEAD_PARTS = (PART['head'], PART['face'])
 
 
 @dataclass
@@ -162,8 +165,12 @@ def _describe_people(
         ])  # fmt: skip
         described.append(
             SyntheticPerson(
-                track_id=number, action=person.action, keypoints=keypoints, occlusion=occlusion,
-                keypoints_3d=keypoints_3d, motion=speed * (settings.shutter or 1.0),
+                track_id=number,
+                action=person.action,
+                keypoints=keypoints,
+                occlusion=occlusion,
+                keypoints_3d=keypoints_3d,
+                motion=speed * (settings.shutter or 1.0),
                 boxes=np.concatenate([np.clip(low, 0, border), np.clip(high, 0, border)], axis=1),
                 head_boxes=np.concatenate([head.min(axis=1), head.max(axis=1)], axis=1),
             )  # fmt: skip
@@ -185,6 +192,3 @@ def _bystander_regions(moments: list[RenderedFrame], people: int, size: tuple[in
                 polygons.append(hull)
         regions.append(polygons)
     return regions
-
-
-HEAD_PARTS = (2, 15)  # 'head' and 'face'

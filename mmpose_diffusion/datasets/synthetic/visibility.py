@@ -4,11 +4,9 @@ from enum import IntEnum
 
 import numpy as np
 
+from .labels import FIRST_PERSON, NOTHING, OBJECT, OVERSAMPLING
 from .mesh import PART, PARTS
 from .skeleton import POSETRACK_KEYPOINTS
-
-_FIRST_PERSON = len(PARTS)
-_OVERSAMPLING = 2
 
 
 class Occlusion(IntEnum):
@@ -38,14 +36,20 @@ def _carriers() -> dict[str, tuple[str, ...]]:
     return carriers
 
 
-CARRIERS = _carriers()
-# What the neighbour on the other side of the body is: a shoulder or hip much further away than it is behind the trunk.
-OPPOSITE = {
-    f'{side}_{joint}': f'{other}_{joint}'
-    for joint in ('shoulder', 'hip')
+def _carrier_table() -> np.ndarray:
+    """Whether a keypoint lies in a part, bool [17, 16]."""
+    carriers = _carriers()
+    return np.array([[part in carriers[name] for part in PARTS] for name in POSETRACK_KEYPOINTS])
+
+
+CARRIED_BY = _carrier_table()
+# A shoulder or hip this much further away (metres) than the one on the other side of the body is behind the trunk.
+BEHIND_TRUNK = {'shoulder': 0.2, 'hip': 0.1}
+_PAIRED = [
+    (POSETRACK_KEYPOINTS.index(f'{side}_{joint}'), POSETRACK_KEYPOINTS.index(f'{other}_{joint}'), margin)
+    for joint, margin in BEHIND_TRUNK.items()
     for side, other in (('left', 'right'), ('right', 'left'))
-}
-BEHIND_TRUNK = {'shoulder': 0.2, 'hip': 0.1}  # metres further away than its opposite
+]
 
 
 def keypoint_occlusion(person: int, keypoints: np.ndarray, depth: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -54,30 +58,25 @@ def keypoint_occlusion(person: int, keypoints: np.ndarray, depth: np.ndarray, la
     `labels` [2H, 2W] say who was drawn at each half pixel (see rendering.py).
     """
     height, width = labels.shape
-    reasons = np.zeros(len(keypoints), np.uint8)
-    places = np.floor(keypoints * _OVERSAMPLING + 0.5 * (_OVERSAMPLING - 1) + 0.5).astype(int)
-    for index, name in enumerate(POSETRACK_KEYPOINTS):
-        x, y = places[index]
-        if not (0 <= x < width and 0 <= y < height) or depth[index] <= 0:
-            reasons[index] = Occlusion.OUTSIDE
-            continue
-        own = [_FIRST_PERSON * (person + 1) + PART[part] for part in CARRIERS[name]]
-        around = labels[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        reasons[index] = _reason(person, int(labels[y, x]), around, own)
-        if reasons[index] == Occlusion.VISIBLE and name in OPPOSITE:
-            further = depth[index] - depth[POSETRACK_KEYPOINTS.index(OPPOSITE[name])]
-            on_trunk = labels[y, x] == _FIRST_PERSON * (person + 1) + PART['torso']
-            if on_trunk and further > BEHIND_TRUNK[name.split('_')[1]]:
-                reasons[index] = Occlusion.OWN_BODY
-    return reasons
-
-
-def _reason(person: int, label: int, around: np.ndarray, own: list[int]) -> Occlusion:
-    if label in own or label == 0:
-        return Occlusion.VISIBLE
-    if label // _FIRST_PERSON == person + 1:
+    places = np.floor(keypoints * OVERSAMPLING + 0.5 * OVERSAMPLING).astype(int)
+    x, y = places.T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depth > 0)
+    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+    label = labels[y, x].astype(int)
+    own, part = label // FIRST_PERSON == person + 1, label % FIRST_PERSON
+    carried = own & CARRIED_BY[np.arange(len(label)), part]
+    for index in np.flatnonzero(own & ~carried):
         # A keypoint on the outline, as the tip of the nose in profile, may just miss its own part.
-        return Occlusion.VISIBLE if np.isin(around, own).any() else Occlusion.OWN_BODY
-    if label == 1:
-        return Occlusion.OBJECT
-    return Occlusion.OTHER_PERSON
+        around = labels[max(y[index] - 1, 0) : y[index] + 2, max(x[index] - 1, 0) : x[index] + 2].astype(int)
+        near = CARRIED_BY[index, around % FIRST_PERSON] & (around // FIRST_PERSON == person + 1)
+        carried[index] = near.any()
+    for index, opposite, margin in _PAIRED:
+        on_trunk = own[index] and part[index] == PART['torso']
+        if on_trunk and depth[index] - depth[opposite] > margin:
+            carried[index] = False
+    reasons = np.full(len(label), Occlusion.OTHER_PERSON, np.uint8)
+    reasons[label == OBJECT] = Occlusion.OBJECT
+    reasons[own] = Occlusion.OWN_BODY
+    reasons[carried | (label == NOTHING)] = Occlusion.VISIBLE
+    reasons[~inside] = Occlusion.OUTSIDE
+    return reasons
