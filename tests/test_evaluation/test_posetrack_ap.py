@@ -307,7 +307,9 @@ def random_video_people(num_frames, num_people, seed):
     truth = People(
         frame, keypoints, np.ones((count, 15), bool), np.zeros((count, 15)), np.full(count, 20.0), np.arange(count)
     )
-    noisy = truth._replace(keypoints=keypoints + random.normal(0, 6, keypoints.shape), scores=random.random((count, 15)))
+    noisy = truth._replace(
+        keypoints=keypoints + random.normal(0, 6, keypoints.shape), scores=random.random((count, 15))
+    )
     has_people = np.ones(num_frames, bool)
     return VideoPeople('a', has_people, truth, {}), VideoPeople('p', has_people, noisy, {})
 

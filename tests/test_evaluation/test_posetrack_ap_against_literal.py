@@ -1,4 +1,4 @@
-"""PoseTrack AP against a second implementation: slow, one loop per sentence of the rules, sharing no code with the first."""
+"""PoseTrack AP against a second implementation: slow, a loop for each sentence of the rules, no shared code."""
 
 import math
 from fractions import Fraction

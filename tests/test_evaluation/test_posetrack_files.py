@@ -107,8 +107,14 @@ def test_folder_without_files_is_named(tmp_path):
         (removing('annotations', 0, 'image_id'), r'annotations\[0\] has no image_id'),
         (removing('annotations', 0, 'track_id'), r'annotations\[0\] \(id 7\): track_id must be a number up to 9999'),
         (setting('annotations', 0, 'track_id', to=10000), r'annotations\[0\].*track_id .* got 10000'),
-        (setting('annotations', 0, 'keypoints', to=[1] * 45), r'annotations\[0\].*must hold 51 numbers .* got 45 numbers'),
-        (setting('annotations', 0, 'keypoints', 4, to=float('nan')), r'annotations\[0\].*keypoints: not a finite number'),
+        (
+            setting('annotations', 0, 'keypoints', to=[1] * 45),
+            r'annotations\[0\].*must hold 51 numbers .* got 45 numbers',
+        ),
+        (
+            setting('annotations', 0, 'keypoints', 4, to=float('nan')),
+            r'annotations\[0\].*keypoints: not a finite number',
+        ),
         (setting('annotations', 0, 'keypoints', 4, to=None), r'annotations\[0\].*keypoints: not a finite number'),
         (setting('annotations', 0, 'keypoints', 4, to='x'), r'annotations\[0\].*keypoints: expected a list of numbers'),
     ],
@@ -123,7 +129,10 @@ def test_bad_file_is_refused_by_name_and_entry(folders, side, edit, entry):
     [
         (setting('annotations', 1, 'scores', 0, to=float('nan')), r'annotations\[1\].*scores: not a finite number'),
         (setting('annotations', 1, 'scores', 0, to=None), r'annotations\[1\].*scores: not a finite number'),
-        (setting('annotations', 1, 'scores', to=[0.5] * 16), r'annotations\[1\].*scores must be a list with a score for each'),
+        (
+            setting('annotations', 1, 'scores', to=[0.5] * 16),
+            r'annotations\[1\].*scores must be a list with a score for each',
+        ),
         (setting('annotations', 1, 'scores', to=0.5), r'annotations\[1\].*scores must be a list'),
         (setting('annotations', 1, 'track_id', to=0), r'annotations\[1\].*track_id 0 was given to .*annotations\[0\]'),
         (removing('annotations', 1, 'keypoints'), r'annotations\[1\].*keypoints must hold 51 numbers'),
@@ -138,8 +147,14 @@ def test_bad_prediction_is_refused_by_name_and_entry(folders, edit, entry):
     ('edit', 'entry'),
     [
         (setting('annotations', 0, 'bbox_head', to=[1, 2, 3]), r'annotations\[0\].*bbox_head: expected 4 numbers'),
-        (setting('annotations', 0, 'bbox_head', to=[1, 2, 3, None]), r'annotations\[0\].*bbox_head: not a finite number'),
-        (setting('images', 0, 'ignore_regions_x', to=[[1, 2, 'x']]), r'image 100: ignore region 0 \(x\): expected a list'),
+        (
+            setting('annotations', 0, 'bbox_head', to=[1, 2, 3, None]),
+            r'annotations\[0\].*bbox_head: not a finite number',
+        ),
+        (
+            setting('images', 0, 'ignore_regions_x', to=[[1, 2, 'x']]),
+            r'image 100: ignore region 0 \(x\): expected a list',
+        ),
     ],
 )
 def test_bad_annotation_is_refused_by_name_and_entry(folders, edit, entry):
@@ -153,13 +168,17 @@ def test_bad_annotation_is_refused_by_name_and_entry(folders, edit, entry):
 
 def test_missing_head_box_is_refused_by_name_and_entry(folders):
     videos = read_posetrack_folders(*folders('truth', removing('annotations', 0, 'bbox_head')))
-    with pytest.raises(ValueError, match=r'truth/000002_mpii_test.json: annotation entry 0 \(frame 0\) has no head box'):
+    with pytest.raises(
+        ValueError, match=r'truth/000002_mpii_test.json: annotation entry 0 \(frame 0\) has no head box'
+    ):
         evaluate_posetrack_ap(videos)
 
 
 def test_wrong_number_of_frames_is_refused_by_name(folders):
     videos = read_posetrack_folders(*folders('guess', removing('images', 1)))
-    with pytest.raises(ValueError, match='guess/000002_mpii_test.json has 1 frames, .*truth/000002_mpii_test.json has 2'):
+    with pytest.raises(
+        ValueError, match='guess/000002_mpii_test.json has 1 frames, .*truth/000002_mpii_test.json has 2'
+    ):
         evaluate_posetrack_ap(videos)
 
 

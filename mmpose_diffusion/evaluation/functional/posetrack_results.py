@@ -39,7 +39,7 @@ def load_annotated_videos(
 
     Args:
         ann_dir: folder of official files.
-        ann_file: one file of all videos; the parent folder in an image's `file_name` tells its video.
+        ann_file: one file of all videos; an image's `video`, or else the parent folder in `file_name`, names its video.
         images_only: for videos whose annotations are not public.
     """
     if (ann_dir is None) == (ann_file is None):
@@ -67,7 +67,7 @@ def split_by_video(content: Mapping[str, Any], name: str) -> dict[str, dict[str,
             )
         if image['id'] in video_of_image:
             raise ValueError(f'{name}: images[{index}] has the id {image["id"]}, which another image has already')
-        video = video_of_image[image['id']] = parts[-2]
+        video = video_of_image[image['id']] = image.get('video') or parts[-2]
         empty = {'images': [], 'annotations': [], 'categories': content.get('categories')}
         videos.setdefault(video, empty)['images'].append(image)
     for index, annotation in enumerate(content.get('annotations') or []):

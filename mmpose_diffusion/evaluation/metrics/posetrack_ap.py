@@ -39,7 +39,8 @@ class PoseTrackAP(BaseMetric):
 
     Args:
         ann_dir: folder of official annotation files (2018 layout), one per video.
-        ann_file: instead of `ann_dir`: one merged COCO-style file; the parent folder in `file_name` tells the video.
+        ann_file: instead of `ann_dir`: one merged COCO-style file; an image's `video`, or else the parent folder in its
+            `file_name`, names its video.
         data_root: what a relative `ann_dir` or `ann_file` is relative to.
         score_mode: what ranks the joints: `'keypoint'` their confidence, `'bbox'` the score of the person's box,
             `'bbox_keypoint'` their product.
@@ -50,6 +51,7 @@ class PoseTrackAP(BaseMetric):
         format_only: write result files, evaluate nothing, need no annotated people.
         outfile_prefix: folder for the official result files, one per video. None: write none.
         box_source: where the boxes came from (`'ground truth'`, the name of a detector ...), printed with the result.
+            None: ground truth is recognised by the samples' `raw_ann_info`.
         collect_device: `'cpu'` or `'gpu'`.
         prefix: of the metric names.
     """
@@ -116,7 +118,8 @@ class PoseTrackAP(BaseMetric):
             for video, content in zip(self.videos, predictions, strict=True)
         ]
         result = evaluate_posetrack_ap(pairs)
-        box_source = self.box_source or meta.get('box_source') or 'source not stated'
+        is_annotated = bool(results) and all(sample['has_annotated_box'] for sample in results)
+        box_source = self.box_source or ('ground truth' if is_annotated else 'source not stated')
         logger.info(
             f'PoseTrack AP of {len(pairs)} videos, boxes: {box_source}, '
             f'joint scores: {self.score_mode}, suppression: {self.nms_mode}\n{format_posetrack_table(result)}'
@@ -250,6 +253,7 @@ def _read_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
         'keypoint_scores': confidences,
         'bbox_scores': box_scores,
         'areas': areas,
+        'has_annotated_box': isinstance(sample.get('raw_ann_info'), Mapping),
     }
 
 

@@ -18,8 +18,8 @@ UNITS = {'bbox': 'box diagonals', 'head': 'head sizes', 'none': 'pixels'}
 class TemporalConsistency(BaseMetric):
     """Jitter and acceleration error of predicted keypoints along the annotated tracks.
 
-    For samples with ground truth boxes: `video`, `track_id` and `key_frame_index` of a sample say where it belongs.
-    Only annotated keypoints count, and only inside runs of consecutive frames; a gap breaks a run.
+    For samples with ground truth boxes (they carry `raw_ann_info`): `video`, `track_id` and `key_frame_index` say
+    where a sample belongs. Only annotated keypoints count, only inside runs of consecutive frames; a gap breaks a run.
 
     Results, all means over tracks, keypoints and frames together:
         jitter: length of the third difference of the prediction, in sizes (or pixels) per frame^3.
@@ -46,7 +46,9 @@ class TemporalConsistency(BaseMetric):
         """Keep predicted and annotated keypoints of each sample and its place in a track."""
         for sample in data_samples:
             label = f'sample {sample.get("id")} ({sample.get("img_path")})'
-            missing = [key for key in ('video', 'track_id', 'key_frame_index') if sample.get(key) is None]
+            missing = [
+                key for key in ('video', 'track_id', 'key_frame_index', 'raw_ann_info') if sample.get(key) is None
+            ]
             if missing:
                 raise ValueError(
                     f'{label} has no {", ".join(missing)}: TemporalConsistency follows annotated tracks. Evaluate with '
