@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
+import safetensors.torch
 import torch
 from mmengine.dist import barrier
 from mmengine.fileio import LocalBackend, register_backend
@@ -83,7 +84,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 def load_checkpoint_file(filename: str, map_location: Any = None) -> dict:
-    """Load a checkpoint without ever running code from it.
+    """Load a checkpoint (of PyTorch or `.safetensors`) without ever running code from it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -93,6 +94,8 @@ def load_checkpoint_file(filename: str, map_location: Any = None) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f'There is no checkpoint {filename}')
     try:
+        if path.suffix == '.safetensors':
+            return safetensors.torch.load_file(path, device=str(map_location or 'cpu'))
         if CAN_ALLOW_BY_NAME:
             return torch.load(path, map_location=map_location, weights_only=True)
         restricted = SimpleNamespace(
@@ -108,7 +111,7 @@ def load_checkpoint_file(filename: str, map_location: Any = None) -> dict:
             f'{filename} was refused: it holds more than weights and training statistics, and loading it could run '
             f'code ({culprit}). If you trust its author, ask for a file with nothing but the state dict.'
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except (RuntimeError, EOFError, safetensors.SafetensorError) as error:
         raise ValueError(f'{filename} is not a readable checkpoint, perhaps cut off: {error}') from error
 
 

@@ -83,7 +83,7 @@ def convert_backbone(
         ValueError: a weight is missing, unknown or of another shape, or the dialect is not known.
     """
     dialect = detect_dialect(weights)
-    translated = join_queries_keys_values(rename(weights, dialect.renames))
+    translated = translate(weights, dialect)
     has_class_token = 'cls_token' in translated
     translated = {name: weight for name, weight in translated.items() if not NOT_FOR_POSES.match(name)}
     check_size(translated, expected, dialect.name)
@@ -130,6 +130,11 @@ def detect_dialect(names: Iterable[str]) -> Dialect:
         f'no vision transformer of {" / ".join(dialect.name for dialect in DIALECTS)} among the {len(names)} weights '
         f'{abbreviate(names)}: is this the checkpoint of another kind of backbone, or the wrong prefix?'
     )
+
+
+def translate(weights: Mapping[str, Tensor], dialect: Dialect) -> dict[str, Tensor]:
+    """Give the weights timm's names; nothing is left out or checked."""
+    return join_queries_keys_values(rename(weights, dialect.renames))
 
 
 def rename(weights: Mapping[str, Tensor], renames: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
