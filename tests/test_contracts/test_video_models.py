@@ -10,7 +10,10 @@ from mmpose_diffusion.models import TemporalNeck
 from mmpose_diffusion.testing import BACKBONES, CODECS, FLIP_INDICES, check_temporal_neck, random_clips, tiny_model
 
 # Options that keep a neck small here; a registered neck without an entry is built with its defaults.
-NECK_OPTIONS = {'SupportFusionNeck': dict(hidden_channels=16)}
+NECK_OPTIONS = {
+    'SpatioTemporalRepresentationLearner': dict(width=16, depth=1, num_heads=2),
+    'SupportFusionNeck': dict(hidden_channels=16),
+}
 NO_FUSION = {'KeyFrameNeck'}
 
 
@@ -92,6 +95,18 @@ def test_one_loss_step_gives_every_parameter_a_gradient(backbone, head, neck):
             assert all(weight.grad.isfinite().all() for weight in learned.values())
             silent = [name for name in learned if name.startswith('temporal_neck') and not learned[name].grad.any()]
             assert not silent, f'T={num_frames}: zero gradient for {silent}'
+
+
+@pytest.mark.parametrize('neck', NECKS)
+def test_mixed_precision_step_keeps_loss_and_gradients_finite(neck):
+    model = build('resnet', 'heatmap', neck).train()
+    model.train_cfg = dict(compute_acc=False)  # MMPose computes it in numpy, which has no bfloat16
+    data = model.data_preprocessor(random_clips('heatmap', 2, 3), True)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model(**data, mode='loss')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.requires_grad)
 
 
 @for_every_model

@@ -100,19 +100,30 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             window = FrameWindow.consecutive(batch_size, num_frames, inputs.device)
         else:
             window = FrameWindow.from_data_samples(data_samples, num_frames, inputs.device)
-        maps, source = self.backbone(inputs.flatten(0, 1)), f'backbone {type(self.backbone).__name__}'
+        frames = self.extract_frame_maps(inputs.flatten(0, 1))  # [B*T, C, h, w]
+        return self.fuse_frame_maps(frames.unflatten(0, (batch_size, num_frames)), window)
+
+    def extract_frame_maps(self, images: Tensor) -> Tensor:
+        """Maps [N, C, h, w] of single frames [N, 3, H, W], which need not belong to one clip.
+
+        Whoever runs over a video can keep the maps of a frame and use them in every clip that contains it.
+        """
+        maps, source = self.backbone(images), f'backbone {type(self.backbone).__name__}'
         if self.with_neck:
             maps, source = self.neck(maps), f'neck {type(self.neck).__name__}'
-        frames = choose_map(maps, self.feature_index, source)  # [B*T, C, h, w]
-        frames = frames.unflatten(0, (batch_size, num_frames))  # [B, T, C, h, w]
-        neck_name, in_channels = type(self.temporal_neck).__name__, self.temporal_neck.in_channels
-        if frames.shape[2] != in_channels:
+        frames = choose_map(maps, self.feature_index, source)
+        if frames.shape[1] != self.temporal_neck.in_channels:
             raise ValueError(
-                f'{source} gives maps of {frames.shape[2]} channels, temporal neck {neck_name} takes {in_channels}: '
-                f'set temporal_neck.in_channels={frames.shape[2]}'
+                f'{source} gives maps of {frames.shape[1]} channels, temporal neck {type(self.temporal_neck).__name__} '
+                f'takes {self.temporal_neck.in_channels}: set temporal_neck.in_channels={frames.shape[1]}'
             )
+        return frames
+
+    def fuse_frame_maps(self, frames: Tensor, window: FrameWindow) -> ClipFeatures:
+        """Features of clips from the maps [B, T, C, h, w] of their frames."""
         features = self.temporal_neck(frames, window)
-        check_clip_features(features, neck_name, batch_size, self.temporal_neck.out_channels)
+        name, out_channels = type(self.temporal_neck).__name__, self.temporal_neck.out_channels
+        check_clip_features(features, name, len(frames), out_channels)
         return features
 
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
@@ -131,6 +142,12 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         features = self.extract_feat(inputs, data_samples)
         if self.test_cfg.get('flip_test', False):
             features = [features, self.extract_feat(inputs.flip(-1), data_samples)]
+        return self.predict_from_features(features, data_samples)
+
+    def predict_from_features(
+        self, features: ClipFeatures | list[ClipFeatures], data_samples: Sequence[Any]
+    ) -> Sequence[Any]:
+        """Predict poses from features (for flip test: a list of those of the clips and of their mirror images)."""
         predictions = self.head.predict(features, data_samples, test_cfg=self.test_cfg)
         instances, fields = predictions if isinstance(predictions, tuple) else (predictions, None)
         return self.add_pred_to_datasample(instances, fields, data_samples)

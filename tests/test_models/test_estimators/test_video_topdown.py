@@ -8,7 +8,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from mmpose_diffusion.models import TemporalNeck
-from mmpose_diffusion.structures import ClipFeatures
+from mmpose_diffusion.structures import ClipFeatures, FrameWindow
 from mmpose_diffusion.testing import BACKBONES, CODECS, random_clips, tiny_head, tiny_model
 
 
@@ -143,6 +143,18 @@ def test_predictions_are_in_image_pixels_and_in_batch_order():
     assert [sample.id for sample in predictions] == [0, 1, 2]
     for shift, sample in enumerate(predictions):
         assert ((sample.pred_instances.keypoints[..., 0] / 1000).round() == shift).all()
+
+
+def test_maps_kept_for_each_frame_of_a_video_give_the_same_as_whole_clips():
+    model = build(tiny_model('vit', temporal_neck=dict(type='SupportFusionNeck'))).eval()
+    video = torch.randn(4, 3, 96, 64)
+    clips = torch.stack([video[[0, 1, 2]], video[[1, 2, 3]]])
+    with torch.no_grad():
+        maps = model.extract_frame_maps(video)  # four frames, not six
+        kept = model.fuse_frame_maps(torch.stack([maps[:3], maps[1:]]), FrameWindow.consecutive(2, 3))
+        whole = model.extract_feat(clips)
+    torch.testing.assert_close(kept.fused, whole.fused)
+    torch.testing.assert_close(kept.frames, whole.frames)
 
 
 def test_feature_pyramid_of_several_maps_works_with_a_chosen_one():
