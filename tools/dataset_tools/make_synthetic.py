@@ -4,6 +4,7 @@ Example: python tools/dataset_tools/make_synthetic.py data/synthetic --videos 20
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from mmpose_diffusion.datasets.synthetic import ACTIONS, DIFFICULTIES
 from mmpose_diffusion.datasets.synthetic.contact_sheet import write_action_sheet, write_contact_sheet
 from mmpose_diffusion.datasets.synthetic.dataset_writer import SPLITS, WorldSettings, write_videos
-from mmpose_diffusion.datasets.synthetic.videopose3d import SUBJECTS, write_motions
+from mmpose_diffusion.datasets.synthetic.videopose3d import write_motions
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,26 +47,34 @@ def size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def busy_seconds() -> float:
+    """Processor time of this process and of its finished children: what other programs take does not count."""
+    return sum(os.times()[:4])
+
+
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(1)  # processes share the cores, not threads
     try:
         settings = WorldSettings(
             args.videos, args.frames, args.people, args.difficulty, args.seed, args.split, *args.size,
-            args.unlabeled_share, tuple(args.actions) if args.actions else None,
+            args.unlabeled_share, tuple(args.actions) if args.actions else None, args.motion_subjects,
+            args.motion_frames,
         )  # fmt: skip
-        start = time.perf_counter()
+        start, busy_before = time.perf_counter(), busy_seconds()
         drawn = 0
         with tqdm(total=args.videos, unit='video') as progress:
             for frames in write_videos(args.out, settings, args.workers):
                 drawn += frames
                 progress.update()
-        seconds = time.perf_counter() - start
-        subjects = len(SUBJECTS[args.split]) if args.motion_subjects is None else args.motion_subjects
-        paths = write_motions(args.out, args.seed, args.split, subjects, args.motion_frames)
+        seconds, busy = time.perf_counter() - start, busy_seconds() - busy_before
+        paths = write_motions(args.out, settings)
     except (ValueError, OSError) as error:
         sys.exit(f'make_synthetic: {error}')
-    print(f'{drawn} frames drawn in {seconds:.1f} s with {args.workers} worker(s): {drawn / seconds:.1f} frames/s')
+    print(
+        f'{drawn} frames drawn in {seconds:.1f} s with {args.workers} worker(s): {drawn / seconds:.1f} frames/s, '
+        f'{drawn / max(busy, 1e-3):.1f} frames per second of processor time'
+    )
     print('Motions:', ', '.join(str(path) for path in paths))
     if args.contact_sheet:
         write_contact_sheet(args.contact_sheet, args.out, settings)

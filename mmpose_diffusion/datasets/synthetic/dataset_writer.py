@@ -16,7 +16,7 @@ import cv2
 
 from .difficulty import get_difficulty
 from .posetrack18 import posetrack_annotations
-from .video import generate_video, video_generator
+from .video import check_request, generate_video, video_generator
 
 SPLITS = {'train': 0, 'val': 100_000, 'test': 200_000}  # first video numbers: ids stay unique when splits are merged
 WORLD_VERSION = 1  # raised whenever the same seed gives another world
@@ -37,15 +37,22 @@ class WorldSettings:
     height: int = 270
     unlabeled_share: float = 0.2
     actions: tuple[str, ...] | None = None
+    motion_subjects: int | None = None  # people of the npz files; None = as many as Human3.6M has in this split
+    motion_frames: int = 300
 
     def __post_init__(self) -> None:
         get_difficulty(self.difficulty)
+        check_request(self.frames, self.people, (self.width, self.height))
         if self.split not in SPLITS:
             raise ValueError(f'split must be one of {", ".join(SPLITS)}, got {self.split!r}')
         if not 1 <= self.videos < 100_000:
             raise ValueError(f'videos must be between 1 and 99999, got {self.videos}')
-        if not 1 <= self.frames <= MOST_FRAMES:
-            raise ValueError(f'frames must be between 1 and {MOST_FRAMES}, got {self.frames}')
+        if self.frames > MOST_FRAMES:
+            raise ValueError(f'frames must be at most {MOST_FRAMES}, got {self.frames}')
+        if self.motion_frames < 1 or (self.motion_subjects is not None and self.motion_subjects < 1):
+            raise ValueError(
+                f'motion subjects and frames must be at least 1, got {self.motion_subjects} and {self.motion_frames}'
+            )
         if self.seed < 0:
             raise ValueError(f'seed must not be negative, got {self.seed}')
         if not 0 <= self.unlabeled_share <= 0.75:
@@ -66,7 +73,7 @@ def write_videos(root: str | Path, settings: WorldSettings, workers: int = 1) ->
     root = Path(root)
     if workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
-    _claim_folder(root, settings)
+    claim_folder(root, settings)
     jobs = [(root, settings, index) for index in range(settings.videos)]
     if workers == 1:
         yield from map(_write_video, jobs)
@@ -84,7 +91,7 @@ def write_aside(path: Path, content: bytes) -> None:
     os.replace(aside, path)
 
 
-def _claim_folder(root: Path, settings: WorldSettings) -> None:
+def claim_folder(root: Path, settings: WorldSettings) -> None:
     """Remember the settings; refuse a folder that holds another world."""
     root.mkdir(parents=True, exist_ok=True)
     note = root / f'synthetic_{settings.split}.json'

@@ -28,7 +28,7 @@ def jumping(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
     heel = keyed(phase, [(0, 0), (0.33, 0), (take_off, 1), (0.5, 0.8), (landing, 0.25), (0.8, 0)])
     curves.foot_pitch[:] = degrees(42) * heel[:, None]
     curves.root[:, 2] += _heel_rise(curves, body)
-    up = keyed(phase, [(0, 0), (0.26, -1), (0.46, 3.4), (0.6, 3.0), (0.86, -0.4)])
+    up = keyed(phase, [(0, 0), (0.22, -0.8), (0.52, 2.9), (0.6, 2.8), (0.9, -0.4)])
     for side in (0, 1):
         swing_arm(curves.arms[:, side], degrees(8) + degrees(46) * up)
     curves.arms[..., 3] = degrees(24)

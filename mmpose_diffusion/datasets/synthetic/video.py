@@ -71,7 +71,7 @@ def generate_video(
         actions: what the people do, in turn; see ``ACTIONS``. Chosen by chance if None.
         keep_labels: also return who was drawn at each pixel.
     """
-    _check_request(frames, people, size)
+    check_request(frames, people, size)
     settings = get_difficulty(difficulty)
     generator = seed if isinstance(seed, np.random.Generator) else video_generator(seed, 'train', 0)
     times = _exposure_times(frames, settings)  # [F, S]
@@ -128,7 +128,8 @@ class SensorEffects:
         return picture
 
 
-def _check_request(frames: int, people: int, size: tuple[int, int]) -> None:
+def check_request(frames: int, people: int, size: tuple[int, int]) -> None:
+    """Refuse a video that cannot be made."""
     if frames < 1:
         raise ValueError(f'frames must be at least 1, got {frames}')
     if not 1 <= people <= MOST_PEOPLE:

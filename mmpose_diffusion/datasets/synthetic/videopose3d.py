@@ -13,7 +13,7 @@ import numpy as np
 
 from .actions import ACTIONS, perform
 from .camera import look_at
-from .dataset_writer import write_aside
+from .dataset_writer import WorldSettings, claim_folder, write_aside
 from .detector_noise import noisy_detections
 from .kinematics import PosedSkeleton
 from .rotations import rotate
@@ -150,13 +150,19 @@ def make_motions(seed: int, split: str, subjects: int, frames: int) -> dict[str,
     return motions
 
 
-def write_motions(root: str | Path, seed: int, split: str, subjects: int, frames: int) -> list[Path]:
-    """Write videopose3d_<split>.npz (all) and videopose3d_<split>_detected.npz (the noisy 2D as `positions_2d`)."""
-    if subjects < 1 or frames < 1:
-        raise ValueError(f'subjects and frames must be at least 1, got {subjects} and {frames}')
-    motions = make_motions(seed, split, subjects, frames)
+def write_motions(root: str | Path, settings: WorldSettings) -> list[Path]:
+    """Write videopose3d_<split>.npz (all) and videopose3d_<split>_detected.npz (the noisy 2D as `positions_2d`).
+
+    Files that are already there are left alone.
+    """
+    root, split = Path(root), settings.split
+    claim_folder(root, settings)
+    paths = [root / f'videopose3d_{split}.npz', root / f'videopose3d_{split}_detected.npz']
+    if all(path.exists() for path in paths):
+        return paths
+    subjects = settings.motion_subjects or len(SUBJECTS[split])
+    motions = make_motions(settings.seed, split, subjects, settings.motion_frames)
     detected = {'positions_2d': motions['positions_2d_detected'], 'metadata': motions['metadata']}
-    paths = [Path(root) / f'videopose3d_{split}.npz', Path(root) / f'videopose3d_{split}_detected.npz']
     for path, arrays in zip(paths, (motions, detected), strict=True):
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)

@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+
+from mmpose_diffusion.datasets.synthetic import Occlusion, generate_video
+from mmpose_diffusion.datasets.synthetic.backdrop import paint_backdrop
+from mmpose_diffusion.datasets.synthetic.camera import CameraPath, look_at
+from mmpose_diffusion.datasets.synthetic.difficulty import get_difficulty
+from mmpose_diffusion.datasets.synthetic.labels import person_label
+from mmpose_diffusion.datasets.synthetic.mesh import PART
+from mmpose_diffusion.datasets.synthetic.props import box
+from mmpose_diffusion.datasets.synthetic.rendering import SceneRenderer
+from mmpose_diffusion.datasets.synthetic.scene import Scene, _random_light, make_performer
+from mmpose_diffusion.datasets.synthetic.skeleton import POSETRACK_KEYPOINTS
+from mmpose_diffusion.datasets.synthetic.visibility import keypoint_occlusion
+
+FACING_CAMERA, TURNED_AWAY = -np.pi / 2, np.pi / 2
+BODY = [POSETRACK_KEYPOINTS.index(f'{side}_{joint}') for side in ('left', 'right')
+        for joint in ('shoulder', 'hip', 'knee', 'ankle')]  # fmt: skip
+
+
+def stage(places, props=(), action='Waving'):
+    """People at [(position, yaw)] before a fixed camera six metres in front of the origin: renderer and picture."""
+    generator = np.random.default_rng(7)
+    times = np.zeros(1)
+    people = [make_performer(action, times, np.array(place), yaw, generator) for place, yaw in places]
+    positions = np.array([[0.0, -6.0, 1.2]])
+    camera = CameraPath(look_at(positions, np.array([[0, 0, 0.9]]), np.zeros(1)), positions, 320.0, (240, 180))
+    scene = Scene(times, people, [], list(props), _random_light(generator), camera)
+    drawn = SceneRenderer(scene, paint_backdrop(get_difficulty('easy'), 2.0, -6.0, generator)).draw(0)
+    return scene, drawn
+
+
+def seen(scene, drawn, person=0):
+    keypoints, depth = scene.camera.project(scene.people[person].pose.keypoints)
+    return keypoints[0], keypoint_occlusion(person, keypoints[0], depth[0], drawn.labels)
+
+
+def mask_points(drawn, person, part):
+    rows, columns = np.nonzero(drawn.labels == person_label(person, PART[part]))
+    return np.stack([columns, rows], axis=-1) / 2 - 0.25
+
+
+@pytest.mark.parametrize('yaw', [FACING_CAMERA, -2.3, -0.9], ids=['front', 'left', 'right'])
+def test_projected_joints_hit_the_drawn_limb_ends(yaw):
+    scene, drawn = stage([((0.0, 0.0), yaw)])
+    keypoints, reasons = seen(scene, drawn)
+    checked = 0
+    limbs = {'upper_arm': ('shoulder', 'elbow'), 'forearm': ('elbow', 'wrist'), 'thigh': ('hip', 'knee'),
+             'shin': ('knee', 'ankle')}  # fmt: skip
+    for side in ('left', 'right'):
+        for part, joints in limbs.items():
+            index = [POSETRACK_KEYPOINTS.index(f'{side}_{joint}') for joint in joints]
+            start, end = keypoints[index]
+            length = np.linalg.norm(end - start)
+            if (reasons[index] != Occlusion.VISIBLE).any() or length < 8:
+                continue
+            points = mask_points(drawn, 0, f'{side}_{part}')
+            along = (points - start) @ (end - start) / length
+            across = (points - start) @ np.array([[start[1] - end[1]], [end[0] - start[0]]]) / length
+            # The far end of the limb is where the joint is: half way through the joint's ring.
+            far_end = np.percentile(along, 98)
+            assert far_end == pytest.approx(length, abs=0.13 * length + 1.5), (side, part)
+            if part in ('forearm', 'shin'):
+                assert np.percentile(along, 2) == pytest.approx(0, abs=0.1 * length + 1), (side, part)
+            assert abs(np.median(across)) < 2.5, (side, part)
+            checked += 1
+    assert checked >= 4
+
+
+def test_head_keypoints_are_on_the_drawn_head():
+    scene, drawn = stage([((0.0, 0.0), FACING_CAMERA)])
+    keypoints, reasons = seen(scene, drawn)
+    head = np.concatenate([mask_points(drawn, 0, part) for part in ('head', 'face')])
+    assert reasons[0] == Occlusion.VISIBLE
+    assert np.linalg.norm(head - keypoints[0], axis=-1).min() < 1
+    assert head[:, 1].min() == pytest.approx(keypoints[2, 1], abs=1.5), 'head_top is the top of the drawn head'
+    low, high = head.min(axis=0), head.max(axis=0)
+    assert (keypoints[0] > low).all()
+    assert (keypoints[0] < high).all()
+
+
+def test_person_in_front_hides_the_one_behind():
+    scene, drawn = stage([((0.0, 1.5), FACING_CAMERA), ((0.05, -0.5), FACING_CAMERA)])
+    _, behind = seen(scene, drawn, 0)
+    _, front = seen(scene, drawn, 1)
+    assert (front[BODY] == Occlusion.VISIBLE).all()
+    assert (behind[BODY] == Occlusion.OTHER_PERSON).sum() >= 5
+    _, alone = seen(*stage([((0.0, 1.5), FACING_CAMERA)]))
+    assert (alone[BODY] == Occlusion.VISIBLE).all()
+
+
+def test_objects_hide_only_what_is_behind_them():
+    wall = box(np.array([0.0, -1.5, 0.0]), np.array([3.0, 0.1, 0.7]), 0.0, np.array([90, 90, 90]))
+    behind_all = box(np.array([0.0, 1.5, 0.0]), np.array([3.0, 0.1, 0.7]), 0.0, np.array([90, 90, 90]))
+    low = [POSETRACK_KEYPOINTS.index(name) for name in ('left_ankle', 'right_ankle', 'left_knee', 'right_knee')]
+    high = [POSETRACK_KEYPOINTS.index(name) for name in ('left_shoulder', 'right_shoulder', 'nose')]
+    _, hidden = seen(*stage([((0.0, 0.0), FACING_CAMERA)], [wall]))
+    assert (hidden[low] == Occlusion.OBJECT).all()
+    assert (hidden[high] == Occlusion.VISIBLE).all()
+    _, free = seen(*stage([((0.0, 0.0), FACING_CAMERA)], [behind_all]))
+    assert (free[low] == Occlusion.VISIBLE).all()
+
+
+def test_own_head_hides_the_nose_from_behind():
+    assert seen(*stage([((0.0, 0.0), TURNED_AWAY)]))[1][0] == Occlusion.OWN_BODY
+    assert seen(*stage([((0.0, 0.0), FACING_CAMERA)]))[1][0] == Occlusion.VISIBLE
+
+
+def test_far_shoulder_and_hip_are_behind_the_trunk_in_profile():
+    _, reasons = seen(*stage([((0.0, 0.0), 0.0)], action='SittingDown'))  # its left side is away from the camera
+    for joint in ('shoulder', 'hip'):
+        assert reasons[POSETRACK_KEYPOINTS.index(f'left_{joint}')] == Occlusion.OWN_BODY
+        assert reasons[POSETRACK_KEYPOINTS.index(f'right_{joint}')] != Occlusion.OTHER_PERSON
+
+
+def test_keypoints_out_of_the_picture_are_outside():
+    _, reasons = seen(*stage([((9.0, 0.0), FACING_CAMERA)]))
+    assert (reasons == Occlusion.OUTSIDE).all()
+
+
+def test_boxes_are_tight_around_what_was_drawn():
+    video = generate_video(3, 'easy', frames=3, people=1, size=(320, 240), actions=('Boxing',), keep_labels=True)
+    person = video.people[0]
+    for frame, labels in enumerate(video.labels):
+        rows, columns = np.nonzero(labels // 16 == 1)
+        drawn = np.array([columns.min(), rows.min(), columns.max(), rows.max()]) / 2 - 0.25
+        assert np.abs(drawn - person.boxes[frame]).max() <= 1.0
+        head = np.isin(labels, [person_label(0, PART[name]) for name in ('head', 'face')])
+        rows, columns = np.nonzero(head)
+        inside = np.array([columns.min(), rows.min(), columns.max(), rows.max()]) / 2 - 0.25
+        assert (inside[:2] >= person.head_boxes[frame][:2] - 1).all()
+        assert (inside[2:] <= person.head_boxes[frame][2:] + 1).all()
+        assert np.abs(inside - person.head_boxes[frame])[1] <= 1.0, 'the top of the head is not hidden by anything'
+
+
+@pytest.mark.parametrize('difficulty', ['easy', 'medium', 'hard'])
+def test_video_has_the_promised_shapes(difficulty):
+    video = generate_video(1, difficulty, frames=2, people=2, size=(96, 64))
+    assert [frame.shape for frame in video.frames] == [(64, 96, 3)] * 2
+    assert video.frames[0].dtype == np.uint8
+    assert [person.track_id for person in video.people] == [0, 1]
+    for person in video.people:
+        assert person.keypoints.shape == (2, 17, 2)
+        assert person.keypoints_3d.shape == (2, 17, 3)
+        assert person.occlusion.shape == person.motion.shape == (2, 17)
+        projected, _ = video.camera.project(person.keypoints_3d)
+        np.testing.assert_allclose(projected, person.keypoints, atol=1e-6)
+
+
+def test_same_seed_gives_the_same_video_and_another_seed_another():
+    first, again, other = (generate_video(seed, 'medium', 1, 2, (96, 64)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first.frames[0], again.frames[0])
+    assert (first.frames[0] != other.frames[0]).mean() > 0.5
+
+
+def test_hard_videos_are_blurred_by_motion_and_noisy():
+    easy = generate_video(2, 'easy', 1, 1, (96, 64)).frames[0]
+    hard = generate_video(2, 'hard', 1, 1, (96, 64)).frames[0]
+    corner_noise = [np.diff(frame[:12, :24].astype(float), axis=1).std() for frame in (easy, hard)]
+    assert corner_noise[1] > corner_noise[0] + 1
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    ({'difficulty': 'extreme'}, 'easy, medium, hard'),
+    ({'frames': 0}, 'frames must be at least 1'),
+    ({'people': 13}, 'between 1 and 12'),
+    ({'size': (8, 8)}, 'at least 32'),
+    ({'actions': ('Flying',)}, 'Flying'),
+])  # fmt: skip
+def test_bad_requests_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        generate_video(0, **arguments)
