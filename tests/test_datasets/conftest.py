@@ -70,7 +70,7 @@ def write_frames(root, content):
         path = root / image['file_name']
         path.parent.mkdir(parents=True, exist_ok=True)
         number = int(path.stem)
-        cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), 10 * number + 10, dtype=np.uint8))
+        cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), (10 * number + 10) % 256, dtype=np.uint8))
 
 
 class World:
