@@ -90,12 +90,18 @@ def make_world(steps: Steps, arguments: argparse.Namespace) -> None:
         )
 
 
+def data_options(root: Path) -> list[str]:
+    """Settings that point every part of a config to the data set in `root`."""
+    parts = ['train_dataloader.dataset', 'val_dataloader.dataset', 'test_dataloader.dataset']
+    return [f'{part}.data_root={root}/' for part in (*parts, 'val_evaluator', 'test_evaluator')]
+
+
 def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Train every model and score it; model name -> column -> AP."""
     scores = {}
     for title, config in MODELS.items():
         work_dir = arguments.out / config
-        options = [f'data_root={arguments.data}/', *arguments.cfg_options]
+        options = [*data_options(arguments.data), *arguments.cfg_options]
         steps.run(
             f'training "{title}"',
             ['tools/train.py', config, '--work-dir', work_dir, '--resume', '--cfg-options', *options],

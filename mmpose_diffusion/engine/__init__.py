@@ -1,6 +1,7 @@
 """What happens around the models: checkpoint files, distributed start, optimizers."""
 
 from .checkpoint_files import AtomicLocalBackend, install_allow_list, load_checkpoint_file
+from .epoch_seeds import EpochSeedHook, seed_worker_from_epoch
 from .launch import build_runner, find_config, load_config
 from .layer_decay import VisionTransformerLayerDecay
 
@@ -8,10 +9,12 @@ install_allow_list()
 
 __all__ = [
     'AtomicLocalBackend',
+    'EpochSeedHook',
     'VisionTransformerLayerDecay',
     'build_runner',
     'find_config',
     'install_allow_list',
     'load_checkpoint_file',
     'load_config',
+    'seed_worker_from_epoch',
 ]

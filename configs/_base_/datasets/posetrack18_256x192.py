@@ -34,7 +34,8 @@ val_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=4,
-    persistent_workers=True,
+    persistent_workers=False,  # new workers, seeded anew, in every epoch: a resumed run then continues exactly
+    worker_init_fn=dict(type='seed_worker_from_epoch'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
