@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmpose_diffusion.evaluation.functional.polygons import strictly_inside_any
+from mmpose_diffusion.evaluation.functional.polygons import expand_ranges, strictly_inside
 
 SQUARE = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], dtype=float)
 # five corners, drawn in one stroke: the middle is covered twice
@@ -13,7 +13,10 @@ STAR = np.array([[0, 3], [8, 3], [2, 8], [4, 0], [6, 8]], dtype=float)
 
 
 def inside(points, *polygons):
-    return strictly_inside_any(np.array(points, dtype=float).reshape(-1, 2), polygons).tolist()
+    """Whether each point is strictly inside any of the polygons."""
+    points = np.array(points, dtype=float).reshape(-1, 2)
+    pairs = np.indices((len(points), len(polygons))).reshape(2, -1)
+    return strictly_inside(points, polygons, *pairs).reshape(len(points), -1).any(axis=1).tolist()
 
 
 def test_border_and_corners_are_outside():
@@ -39,11 +42,27 @@ def test_overlap_of_two_polygons_is_inside():
     assert inside([(3, 3)], SQUARE, SQUARE + 2) == [True]
 
 
-def test_no_polygons_no_corners_no_points():
-    assert inside([(1, 1)]) == [False]
-    assert inside([(1, 1)], np.empty((0, 2))) == [False]
-    assert inside([(1, 1)], np.empty((0, 2)), SQUARE) == [True]
-    assert inside([], SQUARE) == []
+def test_only_the_pairs_asked_for_are_decided():
+    points = np.array([[1.0, 1], [3, 3], [5, 5]])
+    decided = strictly_inside(points, [SQUARE, SQUARE + 2], np.array([2, 0, 2]), np.array([1, 1, 0]))
+    assert decided.tolist() == [True, False, False]
+    nothing = np.empty(0, dtype=int)
+    assert strictly_inside(points, [SQUARE], nothing, nothing).tolist() == []
+    assert strictly_inside(points, [], nothing, nothing).tolist() == []
+
+
+@pytest.mark.parametrize('edges_per_block', [1, 3, 10, 1000])
+def test_blocks_do_not_change_the_answer(monkeypatch, edges_per_block):
+    points = np.stack(np.meshgrid(np.arange(-1, 10), np.arange(-1, 10)), axis=-1).reshape(-1, 2)
+    at_once = inside(points, SQUARE, STAR, SQUARE + 2)
+    monkeypatch.setattr('mmpose_diffusion.evaluation.functional.polygons.EDGES_PER_BLOCK', edges_per_block)
+    assert inside(points, SQUARE, STAR, SQUARE + 2) == at_once
+
+
+def test_ranges_are_written_out():
+    owner, numbers = expand_ranges(np.array([5, 0, 7]), np.array([2, 0, 3]))
+    assert owner.tolist() == [0, 0, 2, 2, 2]
+    assert numbers.tolist() == [5, 6, 7, 8, 9]
 
 
 @given(
@@ -58,8 +77,7 @@ def test_point_next_to_a_slanted_edge_is_decided_exactly(corner, end, share):
     normal = np.array([y1 - y2, x2 - x1])
     above = np.array([corner, end, np.add(end, normal)])
     below = np.array([corner, end, np.subtract(end, normal)])
-    in_above, in_below = strictly_inside_any(point, [above])[0], strictly_inside_any(point, [below])[0]
-    assert not (in_above and in_below)
+    assert not (inside(point, above)[0] and inside(point, below)[0])
 
 
 @pytest.mark.parametrize('offset', [-1e-12, 0, 1e-12])

@@ -311,16 +311,18 @@ def random_video_people(num_frames, num_people, seed):
         keypoints=keypoints + random.normal(0, 6, keypoints.shape), scores=random.random((count, 15))
     )
     has_people = np.ones(num_frames, bool)
-    return VideoPeople('a', has_people, truth, {}), VideoPeople('p', has_people, noisy, {})
+    corners = np.array([[20.0, 20], [100, 30], [90, 50], [40, 60], [10, 40]])
+    polygons = {frame: (corners, corners + 100) for frame in range(num_frames)}
+    return VideoPeople('a', has_people, truth, polygons), VideoPeople('p', has_people, noisy, {})
 
 
 def seconds(videos):
-    start = time.perf_counter()
+    start = time.process_time()
     evaluate_posetrack_ap(videos)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
-def test_twenty_videos_take_at_most_a_sixth_of_a_second():
+def test_twenty_videos_take_at_most_150_milliseconds_of_cpu():
     videos = [random_video_people(30, 4, seed) for seed in range(20)]
     assert min(seconds(videos) for _ in range(5)) <= 0.15
 

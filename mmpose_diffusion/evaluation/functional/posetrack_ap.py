@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .polygons import strictly_inside_any
+from .polygons import expand_ranges, strictly_inside
 
 JOINT_NAMES = (
     'right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle', 'right_wrist', 'right_elbow',
@@ -131,17 +131,16 @@ def collect_detections(annotated: VideoPeople, predicted: VideoPeople) -> Detect
 
 def remove_ignored(people: People, polygons: Mapping[int, tuple[np.ndarray, ...]]) -> People:
     """Remove joints strictly inside a polygon of their frame, then people of these frames without a joint left."""
-    if not polygons:
+    regions = [(frame, corners) for frame in sorted(polygons) for corners in polygons[frame] if len(corners)]
+    if not regions:
         return people
+    region_frame = np.array([frame for frame, _ in regions])
+    rows, joints = np.nonzero(people.is_present)  # of the N present joints
+    joint, region = _pairs_of_same_frame(people.frame[rows], region_frame)
+    is_inside = strictly_inside(people.keypoints[rows, joints], [corners for _, corners in regions], joint, region)
     is_present = people.is_present.copy()
-    keep = np.ones(len(people.frame), dtype=bool)
-    frames = np.fromiter(polygons, dtype=np.int64, count=len(polygons))
-    first_rows = np.searchsorted(people.frame, frames, side='left')
-    end_rows = np.searchsorted(people.frame, frames, side='right')
-    for regions, first, end in zip(polygons.values(), first_rows, end_rows, strict=True):
-        present = is_present[first:end]  # a view: changing it changes is_present
-        present[present] = ~strictly_inside_any(people.keypoints[first:end][present], regions)
-        keep[first:end] = present.any(axis=1)
+    is_present[rows[joint[is_inside]], joints[joint[is_inside]]] = False
+    keep = is_present.any(axis=1) | ~np.isin(people.frame, region_frame)
     return people._replace(is_present=is_present).select(keep)
 
 
@@ -250,16 +249,19 @@ def _best_annotated(
     annotated: People, predicted: People, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For those of the predictions `rows` that meet anybody: row, row of the best annotated person, share of hits."""
-    first = np.searchsorted(annotated.frame, predicted.frame[rows], side='left')
-    counts = np.searchsorted(annotated.frame, predicted.frame[rows], side='right') - first
-    # all pairs of one prediction and one annotated person of the same frame, [M] each
-    prediction = np.repeat(rows, counts)
-    person = np.arange(len(prediction)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+    of_rows, person = _pairs_of_same_frame(predicted.frame[rows], annotated.frame)
+    prediction = rows[of_rows]
     num_hits = _hit_joints(annotated, predicted, prediction, person).sum(axis=1)
     num_joints = annotated.is_present.sum(axis=1)[person]
     share = num_hits / np.maximum(num_joints, 1)
     best = _first_largest(prediction, share)
     return prediction[best], person[best], share[best]
+
+
+def _pairs_of_same_frame(frames: np.ndarray, other_frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices [M] and [M] of all pairs with equal frames, ordered by the first, then by the second; both ascend."""
+    first = np.searchsorted(other_frames, frames, side='left')
+    return expand_ranges(first, np.searchsorted(other_frames, frames, side='right') - first)
 
 
 def _hit_joints(annotated: People, predicted: People, prediction: np.ndarray, person: np.ndarray) -> np.ndarray:
