@@ -3,4 +3,4 @@ _base_ = ['./support_fusion_rtmcc_tiny_synthetic.py']
 
 custom_imports = dict(imports=['mmpose_diffusion', 'projects.your_own_neck.recency_neck'], allow_failed_imports=False)
 
-model = dict(temporal_neck=dict(_delete_=True, type='RecencyNeck', in_channels=256))
+model = dict(temporal_neck=dict(_delete_=True, type='RecencyNeck', in_channels=128))

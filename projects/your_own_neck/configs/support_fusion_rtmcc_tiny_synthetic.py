@@ -1,6 +1,6 @@
 # Mixing parts: MMPose's ResNet and RTMCCHead with this package's SupportFusionNeck between them.
 _base_ = [
-    '../../../configs/_base_/default_runtime.py',
+    '../../../configs/_base_/schedules/tiny.py',
     '../../../configs/_base_/datasets/synthetic_128x96.py',
 ]
 
@@ -22,11 +22,11 @@ model = dict(
     data_preprocessor=dict(
         type='VideoPoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
     ),
-    backbone=dict(type='ResNet', depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 2, 1)),
-    temporal_neck=dict(type='SupportFusionNeck', in_channels=256, hidden_channels=64, dilations=(1, 2)),
+    backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=16, strides=(1, 2, 2, 1)),
+    temporal_neck=dict(type='SupportFusionNeck', in_channels=128, hidden_channels=64, dilations=(1, 2)),
     head=dict(
         type='RTMCCHead',
-        in_channels=256,
+        in_channels=128,
         out_channels=17,
         input_size=codec['input_size'],
         in_featuremap_size=(6, 8),
@@ -36,7 +36,3 @@ model = dict(
     ),
     test_cfg=dict(flip_test=True),
 )
-
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
-param_scheduler = [dict(type='CosineAnnealingLR', T_max=10, by_epoch=True)]
-train_cfg = dict(max_epochs=10, val_interval=10)
