@@ -44,8 +44,9 @@ def prepare_processes(config: Config) -> None:
     if config.get('launcher', 'none') != 'pytorch' or torch.cuda.is_available() or is_distributed():
         return
     torch.distributed.init_process_group('gloo')
-    # mmengine names a GPU for every process unless the wrapper is given.
-    config.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+    # mmengine names a GPU for every process unless told that there is none.
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
+    config.model_wrapper_cfg = {**wrapper, **config.get('model_wrapper_cfg', {})}
 
 
 def build_runner(config: Config) -> Runner:
