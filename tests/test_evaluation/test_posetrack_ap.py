@@ -272,6 +272,19 @@ def test_missing_head_box_is_an_error_only_where_it_is_needed(official, evaluate
         evaluate_people(truth, [official.person(1, nose)], num_frames=2)
 
 
+def test_ignored_people_need_no_head_box_and_ignored_predictions_ask_for_none(official, evaluate_people):
+    square = {'ignore_regions_x': [[90, 110, 110, 90]], 'ignore_regions_y': [[90, 90, 110, 110]]}
+    inside, outside = {'nose': (100, 100, 0.5)}, {'nose': (300, 300, 0.5)}
+    evaluate_people([official.person(0, inside)], [official.person(0, outside)], **square)
+    evaluate_people([official.person(0, outside)], [official.person(0, inside)], **square)
+    with pytest.raises(ValueError, match='has no head box'):
+        evaluate_people([official.person(0, outside)], [official.person(0, outside)], **square)
+    with pytest.raises(
+        ValueError, match=r'frame 1\) has no head box'
+    ):  # no region there: somebody without joints stays
+        evaluate_people([official.person(1, {})], [official.person(1, outside)], num_frames=2, **square)
+
+
 def test_different_numbers_of_frames_are_an_error(official):
     truth, guess = official.content(3, []), official.content(2, [])
     with pytest.raises(ValueError, match='predictions has 2 frames, annotations has 3'):
