@@ -44,7 +44,7 @@ def draw_annotations(picture: np.ndarray, image: dict, annotations: list[dict]) 
     return drawn
 
 
-def write_contact_sheet(path: Path, root: Path, settings: WorldSettings, rows: int = 3, columns: int = 3) -> None:
+def write_contact_sheet(path: Path, root: Path, settings: WorldSettings, rows: int = 2, columns: int = 3) -> None:
     """Labelled frames of the first videos of a written data set, one video a row, with their annotations drawn."""
     lines = []
     for index in range(min(rows, settings.videos)):
@@ -94,6 +94,6 @@ def _side_colour(name: str) -> tuple[int, int, int]:
 
 def _write(path: Path, picture: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    parameters = [cv2.IMWRITE_JPEG_QUALITY, 85] if path.suffix.lower() in ('.jpg', '.jpeg') else []
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, 75] if path.suffix.lower() in ('.jpg', '.jpeg') else []
     if not cv2.imwrite(str(path), picture, parameters):
         raise OSError(f'Could not write {path}')

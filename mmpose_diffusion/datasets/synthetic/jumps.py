@@ -65,7 +65,7 @@ def kicking(times: np.ndarray, body: Body, style: MotionStyle) -> MotionCurves:
     sign = 1 if side == 0 else -1
     phase = 0.62 * style.tempo * times + style.phase
     size = style.amplitude
-    lift = keyed(phase, [(0, 0), (0.1, 0), (0.3, 0.16), (0.5, 0.62 * size), (0.58, 0.56 * size), (0.8, 0)])
+    lift = keyed(phase, [(0, 0), (0.1, 0), (0.3, 0.16), (0.5, 0.72 * size), (0.58, 0.66 * size), (0.8, 0)])
     ahead = keyed(phase, [(0, 0), (0.1, 0), (0.3, -0.42), (0.5, 0.78), (0.58, 0.72), (0.8, 0)])
     curves.balls[:, side, 0] += body.leg * ahead
     curves.balls[:, side, 2] = body.leg * lift

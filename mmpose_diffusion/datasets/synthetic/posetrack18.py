@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .skeleton import EARS, POSETRACK_KEYPOINTS
+from .skeleton import POSETRACK_KEYPOINTS
 from .video import SyntheticPerson, SyntheticVideo
-from .visibility import Occlusion
 
-ANNOTATED = (Occlusion.VISIBLE, Occlusion.OWN_BODY)
-FEWEST_KEYPOINTS = 3  # people with fewer annotated keypoints become ignore regions
 POSETRACK_SKELETON = [
     [16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7], [6, 8], [7, 9], [8, 10], [9, 11],
     [2, 3], [1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7],
@@ -42,16 +39,10 @@ def posetrack_annotations(video: SyntheticVideo, name: str, split: str, unlabele
     images, annotations = [], []
     for frame in range(len(video.frames)):
         image_id = 10**10 + int(number) * 10**4 + frame
-        polygons = list(video.ignore_regions[frame])
-        people = []
-        for person in video.people if labelled[frame] else []:
-            annotation = _annotation(person, frame, image_id)
-            if annotation['num_keypoints'] >= FEWEST_KEYPOINTS:
-                people.append(annotation)
-            elif np.ptp(person.boxes[frame][::2]) > 1 and np.ptp(person.boxes[frame][1::2]) > 1:
-                polygons.append(_box_polygon(person.boxes[frame]))
-        images.append(_image(video, name, split, frame, bool(labelled[frame]), image_id, polygons))
-        annotations += people
+        images.append(_image(video, name, split, frame, bool(labelled[frame]), image_id))
+        if labelled[frame]:
+            seen = [person for person in video.people if person.annotated[frame].any()]
+            annotations += [_annotation(person, frame, image_id) for person in seen]
     category = {
         'supercategory': 'person', 'id': 1, 'name': 'person', 'keypoints': list(POSETRACK_KEYPOINTS),
         'skeleton': POSETRACK_SKELETON,
@@ -59,11 +50,9 @@ def posetrack_annotations(video: SyntheticVideo, name: str, split: str, unlabele
     return {'categories': [category], 'images': images, 'annotations': annotations}
 
 
-def _image(
-    video: SyntheticVideo, name: str, split: str, frame: int, labelled: bool, image_id: int,
-    polygons: list[np.ndarray],
-) -> dict[str, Any]:  # fmt: skip
+def _image(video: SyntheticVideo, name: str, split: str, frame: int, labelled: bool, image_id: int) -> dict[str, Any]:
     width, height = video.camera.size
+    polygons = video.ignore_regions[frame]
     return {
         'has_no_densepose': True,
         'is_labeled': labelled,
@@ -81,9 +70,7 @@ def _image(
 
 
 def _annotation(person: SyntheticPerson, frame: int, image_id: int) -> dict[str, Any]:
-    occlusion = person.occlusion[frame]
-    annotated = np.isin(occlusion, ANNOTATED)
-    annotated[list(EARS)] = False
+    annotated = person.annotated[frame]
     exact = np.round(person.keypoints[frame], 3)
     keypoints: list[float] = []
     for (x, y), known in zip(exact.tolist(), annotated, strict=True):
@@ -102,7 +89,7 @@ def _annotation(person: SyntheticPerson, frame: int, image_id: int) -> dict[str,
         'synthetic': {
             'action': person.action,
             'keypoints_exact': exact.tolist(),
-            'occlusion': occlusion.tolist(),
+            'occlusion': person.occlusion[frame].tolist(),
             'motion': np.round(person.motion[frame], 2).tolist(),
         },
     }
@@ -111,9 +98,3 @@ def _annotation(person: SyntheticPerson, frame: int, image_id: int) -> dict[str,
 def _xywh(box: np.ndarray) -> list[float]:
     x1, y1, x2, y2 = (round(float(value), 3) for value in box)
     return [x1, y1, round(x2 - x1, 3), round(y2 - y1, 3)]
-
-
-def _box_polygon(box: np.ndarray) -> np.ndarray:
-    x1, y1 = np.floor(box[:2]).astype(int)
-    x2, y2 = np.ceil(box[2:]).astype(int)
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])

@@ -9,11 +9,11 @@ import numpy as np
 from .backdrop import paint_backdrop
 from .camera import CameraPath
 from .difficulty import Difficulty, get_difficulty
-from .labels import MOST_PEOPLE
+from .labels import BYSTANDER, FIRST_PERSON, MOST_PEOPLE
 from .mesh import PART
 from .rendering import RenderedFrame, SceneRenderer
 from .scene import Scene, plan_scene
-from .visibility import keypoint_occlusion
+from .visibility import annotated_keypoints, keypoint_occlusion, visible_regions
 
 FRAMES_PER_SECOND = 25
 HEAD_PARTS = (PART['head'], PART['face'])
@@ -31,6 +31,11 @@ class SyntheticPerson:
     boxes: np.ndarray  # [F, 4] x1 y1 x2 y2 of the drawn person inside the picture, hidden parts included
     head_boxes: np.ndarray  # [F, 4] of the drawn head, not cut at the border
     motion: np.ndarray  # [F, 17] pixels the keypoint moves while the shutter is open (per frame without blur)
+
+    @property
+    def annotated(self) -> np.ndarray:
+        """Which keypoints are annotated, bool [F, 17]; none in frames in which the person is hardly seen."""
+        return annotated_keypoints(self.occlusion)
 
 
 @dataclass
@@ -91,11 +96,12 @@ def generate_video(
         pictures.append(camera_artefacts(picture, frame))
         moments.append(drawn[middle])
     exact = np.arange(frames) * subframes + middle
+    described = _describe_people(scene, moments, exact, settings)
     return SyntheticVideo(
         frames=pictures,
-        people=_describe_people(scene, moments, exact, settings),
+        people=described,
         camera=scene.camera.at(exact),
-        ignore_regions=_bystander_regions(moments, len(scene.people), size),
+        ignore_regions=[_ignored(described, frame, moment.labels) for frame, moment in enumerate(moments)],
         difficulty=settings,
         labels=[moment.labels for moment in moments] if keep_labels else [],
     )
@@ -179,17 +185,8 @@ def _describe_people(
     return described
 
 
-def _bystander_regions(moments: list[RenderedFrame], people: int, size: tuple[int, int]) -> list[list[np.ndarray]]:
-    """Outlines of the people that are in the picture but not annotated, one list for each frame."""
-    border = np.array(size) - 1
-    regions = []
-    for moment in moments:
-        polygons = []
-        for outline in moment.vertices[people:]:
-            hull = cv2.convexHull(outline.astype(np.float32))[:, 0]
-            middle = hull.mean(axis=0)
-            hull = np.clip(np.round(middle + 1.1 * (hull - middle)), 0, border).astype(int)
-            if len(np.unique(hull[:, 0])) > 1 and len(np.unique(hull[:, 1])) > 1:
-                polygons.append(hull)
-        regions.append(polygons)
-    return regions
+def _ignored(people: list[SyntheticPerson], frame: int, labels: np.ndarray) -> list[np.ndarray]:
+    """Outlines of what is seen of the people that are not annotated in a frame."""
+    unannotated = [person.track_id for person in people if not person.annotated[frame].any()]
+    chosen = (labels == BYSTANDER) | np.isin(labels // FIRST_PERSON, np.array(unannotated, int) + 1)
+    return visible_regions(chosen, labels) if chosen.any() else []

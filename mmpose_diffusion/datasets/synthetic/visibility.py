@@ -1,12 +1,15 @@
-"""Which keypoints can be seen, decided from what was drawn."""
+"""Which keypoints can be seen, and which are annotated, decided from what was drawn."""
 
 from enum import IntEnum
 
+import cv2
 import numpy as np
 
 from .labels import FIRST_PERSON, NOTHING, OBJECT, OVERSAMPLING
 from .mesh import PART, PARTS
-from .skeleton import POSETRACK_KEYPOINTS
+from .skeleton import EARS, POSETRACK_KEYPOINTS
+
+FEWEST_KEYPOINTS = 3  # people with fewer annotated keypoints are not annotated but ignored
 
 
 class Occlusion(IntEnum):
@@ -17,6 +20,26 @@ class Occlusion(IntEnum):
     OTHER_PERSON = 2  # not annotated
     OBJECT = 3  # not annotated
     OUTSIDE = 4  # outside the picture, not annotated
+
+
+def annotated_keypoints(occlusion: np.ndarray) -> np.ndarray:
+    """Which keypoints an annotator marks, bool [..., 17]; `occlusion` [..., 17].
+
+    As in PoseTrack18, those that others or things hide are left out, as are the ears; nobody is annotated of whom
+    fewer than FEWEST_KEYPOINTS would be marked.
+    """
+    annotated = np.isin(occlusion, (Occlusion.VISIBLE, Occlusion.OWN_BODY))
+    annotated[..., list(EARS)] = False
+    return annotated & (annotated.sum(axis=-1, keepdims=True) >= FEWEST_KEYPOINTS)
+
+
+def visible_regions(chosen: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """Polygons [P, 2] (pixels) around the `chosen` [2H, 2W] pixels with a small margin, but not over other people."""
+    chosen, labels = chosen[::OVERSAMPLING, ::OVERSAMPLING], labels[::OVERSAMPLING, ::OVERSAMPLING]
+    grown = cv2.dilate(chosen.astype(np.uint8), np.ones((5, 5), np.uint8))
+    grown[~chosen & (labels >= FIRST_PERSON)] = 0
+    outlines, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [outline[:, 0] for outline in outlines if len(outline) > 2]
 
 
 def _carriers() -> dict[str, tuple[str, ...]]:

@@ -140,15 +140,27 @@ def test_labelled_frames_surround_the_middle(count, share):
     assert labelled[count // 2] or share > 0.7
 
 
-def test_people_hardly_seen_become_ignore_regions():
-    video = generate_video(0, 'easy', frames=1, people=1, size=(160, 120))
-    person = video.people[0]
-    person.occlusion[:] = 3
-    official = posetrack_annotations(video, '000001_mpii_train', 'train', 0.0)
-    assert official['annotations'] == []
-    xs, ys = official['images'][0]['ignore_regions_x'][0], official['images'][0]['ignore_regions_y'][0]
-    assert min(xs) <= person.boxes[0, 0] <= person.boxes[0, 2] <= max(xs)
-    assert min(ys) <= person.boxes[0, 1] <= person.boxes[0, 3] <= max(ys)
+def test_people_hardly_seen_are_ignored_without_touching_others():
+    found = 0
+    for seed in (3, 4, 8):
+        video = generate_video(seed, 'hard', frames=1, people=4, size=(160, 96), keep_labels=True)
+        official = posetrack_annotations(video, '000001_mpii_train', 'train', 0.0)
+        tracks = {entry['track_id'] for entry in official['annotations']}
+        polygons = [polygon.astype(np.float32) for polygon in video.ignore_regions[0]]
+        assert official['images'][0]['ignore_regions_x'] == [polygon[:, 0].tolist() for polygon in polygons]
+        for person in video.people:
+            if person.track_id not in tracks:
+                rows, columns = np.nonzero(video.labels[0][::2, ::2] // 16 == person.track_id + 1)
+                for x, y in zip(columns.tolist(), rows.tolist(), strict=True):
+                    assert any(cv2.pointPolygonTest(polygon, (x, y), False) >= 0 for polygon in polygons)
+                found += len(rows) > 0
+        for entry in official['annotations']:
+            occlusion = np.array(entry['synthetic']['occlusion'])
+            for x, y in np.array(entry['synthetic']['keypoints_exact'])[occlusion == 0].tolist():
+                label = video.labels[0][round(2 * y), round(2 * x)]
+                if label // 16 == entry['track_id'] + 1:
+                    assert all(cv2.pointPolygonTest(polygon, (x, y), True) < 1.5 for polygon in polygons)
+    assert found, 'no video of this test has a person that is hardly seen'
 
 
 @pytest.mark.parametrize(('change', 'message'), [
