@@ -8,6 +8,7 @@ import argparse
 import base64
 import html
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def make_world(steps: Steps, arguments: argparse.Namespace) -> None:
         steps.run(
             f'drawing {videos} videos of people in motion ({split})',
             ['tools/dataset_tools/make_synthetic.py', arguments.data, '--split', split, '--videos', videos]
-            + ['--frames', arguments.frames, '--difficulty', arguments.difficulty, '--seed', seed],
+            + ['--frames', arguments.frames, '--difficulty', arguments.difficulty, '--seed', seed]
+            + ['--workers', os.cpu_count(), '--motion-frames', 50],
             made=arguments.data / f'videopose3d_{split}.npz',
         )
 

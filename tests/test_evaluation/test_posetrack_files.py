@@ -15,7 +15,7 @@ from mmpose_diffusion.evaluation.functional import (
     read_posetrack_folders,
 )
 
-SAMPLE = Path('/work/shared/data/posetrack18_sample/annotations/val')
+SAMPLE = Path(__file__).resolve().parents[3] / 'shared/data/posetrack18_sample/annotations/val'
 HEAD = [180, 80, 40, 30]
 
 
