@@ -103,9 +103,11 @@ def test_person_of_a_padded_distributed_run_counts_once(world):
 def test_order_of_the_samples_does_not_matter(world):
     folder, samples = world
     for sample in samples[1::2]:
-        sample.pred_instances.keypoints = samples[0].pred_instances.keypoints.copy()  # equal people, equal scores
-    metric = {'type': 'PoseTrackAP', 'ann_dir': str(folder), 'nms_mode': 'none', 'score_mode': 'bbox'}
-    assert evaluate(metric, samples) == evaluate(metric, samples[::-1])
+        sample.pred_instances.keypoints = samples[0].pred_instances.keypoints.copy()  # the first listed one counts
+    metric = {'type': 'PoseTrackAP', 'ann_dir': str(folder), 'nms_mode': 'none', 'score_mode': 'keypoint'}
+    scores = evaluate(metric, samples)
+    assert scores == evaluate(metric, samples[::-1])
+    assert scores['posetrack/Mean AP'] == 50
 
 
 @pytest.mark.parametrize(
