@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule
+from mmcv.cnn import ConvModule, build_norm_layer
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
     Departures from the paper, whose width and depth are unknown: the features are reduced to `lookup_channels` before
     the lookup, and everything that a step repeats is narrow, so that many steps and hypotheses cost little next to the
     backbone. The scales' results are upsampled bilinearly. Normalisation is by group: what a batch normalisation
-    learns over all steps and noises fits none of them.
+    learns over all steps and noises fits none of them; one more stands before the last convolution.
 
     The ablation arms are options: ``fusion='direct'`` mixes the noisy map itself with the features instead of looking
     up; ``scales=(1,)`` is a single scale; ``attention_scales=()`` is convolutions only.
@@ -99,7 +99,10 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
                     noisy, feature_channels, lookup_channels, mix_channels, fusion, norm_cfg
                 )
             self.interactions.append(interaction)
-        self.output = nn.Sequential(nn.ReLU(), nn.Conv2d(mix_channels, out_channels, 3, padding=1))
+        # Without the norm the sum of the scales learns several times slower.
+        # Plain layers: MMEngine's init_weights would overwrite what is set below in a ConvModule.
+        norm = build_norm_layer(norm_cfg, mix_channels)[1]
+        self.output = nn.Sequential(norm, nn.ReLU(), nn.Conv2d(mix_channels, out_channels, 3, padding=1))
         # The step starts without influence, the heatmaps close to empty.
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
@@ -139,10 +142,10 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
 
     def _refuse_other_keypoints(self, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
         """Stop when a checkpoint of another number of keypoints is loaded: MMEngine would only warn."""
-        weight = state_dict.get(f'{prefix}output.1.weight')
+        weight = state_dict.get(f'{prefix}output.2.weight')
         if isinstance(weight, torch.Tensor) and weight.shape[0] != self.out_channels:
             raise ValueError(
-                f'{prefix}output.1.weight of the checkpoint is for {weight.shape[0]} keypoints, this model has '
+                f'{prefix}output.2.weight of the checkpoint is for {weight.shape[0]} keypoints, this model has '
                 f'{self.out_channels}: load a checkpoint of the same keypoints, or take only its backbone '
                 "(init_cfg=dict(type='Pretrained', prefix='backbone.', checkpoint=...))"
             )

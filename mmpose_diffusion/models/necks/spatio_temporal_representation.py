@@ -29,17 +29,19 @@ def share_of_slots(offsets: Tensor, is_real: Tensor, slot_offsets: Tensor) -> tu
 class SpatioTemporalRepresentationLearner(TemporalNeck):
     """A transformer over the tokens of all frames of a clip, and an MLP that aggregates the frames into one map.
 
-    `DiffPose: SpatioTemporal Diffusion Model for Video-Based Human Pose Estimation` (ICCV 2023). Every cell of every
+    `DiffPose: SpatioTemporal Diffusion Model for Video-Based Human Pose Estimation` (ICCV 2023). Every patch of every
     frame's map is a token with a learned position embedding; pre-norm encoder layers attend over all of them; after a
-    layer norm an MLP sees the T tokens of a cell side by side and writes the key frame's feature for that cell.
+    layer norm an MLP sees the T tokens of a patch side by side and writes the key frame's features there.
 
     Where the paper is silent, or this departs from it:
 
     * The tokens can be narrower than the backbone's (`width`), with a linear layer before: T x 192 tokens of 768
       channels would cost more than the five backbone passes are worth.
-    * A token's position embedding is the sum of one for its cell and one for its frame: far fewer numbers than one for
-      every pair, so they are learned from fewer clips. Cells are embedded for maps of `feature_size`; for other sizes
-      the embedding is interpolated.
+    * A patch is one cell of a vision transformer's map. Of a finer map (HRNet's) it should be several, `patch_size`,
+      or there would be too many tokens; the MLP then writes all cells of the patch, so the map keeps its size.
+    * A token's position embedding is the sum of one for its place and one for its frame: far fewer numbers than one
+      for every pair, so they are learned from fewer clips. Places are embedded for maps of `feature_size`; for other
+      sizes the embedding is interpolated.
     * A border repeat is not evidence: nobody attends to its tokens, and the MLP sees zeros in its place.
     * Any number of frames works: a frame takes the place of the nearest of `frame_offsets`; frames that meet in one
       place are averaged before the MLP.
@@ -53,6 +55,7 @@ class SpatioTemporalRepresentationLearner(TemporalNeck):
         mlp_ratio: hidden channels of each layer's MLP, as a multiple of `width`.
         frame_offsets: offsets of the clips trained on, ascending.
         feature_size: size of the maps trained on in cells, (width, height) as MMPose writes sizes.
+        patch_size: side of a token's patch in cells; must divide both sides of the maps.
         drop_path_rate: probability of skipping the last layer in training; earlier ones are skipped less often.
         key_frame_shortcut: also add the key frame's own map through a linear layer, which the paper does not have:
             training from scratch then starts closer to the single-frame model.
@@ -69,6 +72,7 @@ class SpatioTemporalRepresentationLearner(TemporalNeck):
         mlp_ratio: float = 4.0,
         frame_offsets: Sequence[int] = (-2, -1, 0, 1, 2),
         feature_size: tuple[int, int] = (12, 16),
+        patch_size: int = 1,
         drop_path_rate: float = 0.0,
         key_frame_shortcut: bool = False,
         init_cfg: dict | list | None = None,
@@ -76,42 +80,54 @@ class SpatioTemporalRepresentationLearner(TemporalNeck):
         super().__init__(in_channels, in_channels if out_channels is None else out_channels, init_cfg)
         if list(frame_offsets) != sorted(set(frame_offsets)) or 0 not in frame_offsets:
             raise ValueError(f'STRL: frame_offsets must ascend and contain 0, got {tuple(frame_offsets)}')
-        columns, rows = feature_size
+        if patch_size < 1 or any(side % patch_size for side in feature_size):
+            raise ValueError(f'STRL: patch_size={patch_size} must divide both sides of feature_size={feature_size}')
+        columns, rows = (side // patch_size for side in feature_size)
+        self.patch_size, patch_cells = patch_size, patch_size**2
         self.register_buffer('slot_offsets', torch.tensor(list(frame_offsets)), persistent=False)
-        self.project = nn.Linear(in_channels, width)
-        self.cell_embedding = nn.Parameter(torch.empty(1, width, rows, columns))
+        self.project = nn.Linear(in_channels * patch_cells, width)
+        self.place_embedding = nn.Parameter(torch.empty(1, width, rows, columns))
         self.frame_embedding = nn.Parameter(torch.empty(len(frame_offsets), width))
         drop_paths = torch.linspace(0, drop_path_rate, depth).tolist()
         self.layers = nn.ModuleList(TransformerLayer(width, num_heads, mlp_ratio, rate) for rate in drop_paths)
         self.norm = nn.LayerNorm(width)
         self.aggregate = nn.Sequential(
-            nn.Linear(len(frame_offsets) * width, 2 * width), nn.GELU(), nn.Linear(2 * width, self.out_channels)
+            nn.Linear(len(frame_offsets) * width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, self.out_channels * patch_cells),
         )
-        self.shortcut = nn.Linear(in_channels, self.out_channels) if key_frame_shortcut else None
+        self.shortcut = nn.Conv2d(in_channels, self.out_channels, 1) if key_frame_shortcut else None
         initialise_linear_layers(self)
-        nn.init.trunc_normal_(self.cell_embedding, std=0.02)
+        if self.shortcut is not None:
+            nn.init.zeros_(self.shortcut.bias)
+        nn.init.trunc_normal_(self.place_embedding, std=0.02)
         nn.init.trunc_normal_(self.frame_embedding, std=0.02)
 
     def fuse(self, frames: Tensor, window: FrameWindow) -> Tensor:
         """Fuse maps [B, T, C, h, w] into [B, C', h, w]."""
-        num_frames, size = frames.shape[1], frames.shape[-2:]
+        if any(side % self.patch_size for side in frames.shape[-2:]):
+            size = list(frames.shape[-2:])
+            raise ValueError(f'STRL: patch_size={self.patch_size} must divide both sides of {size} maps')
+        patches = F.pixel_unshuffle(frames, self.patch_size)  # [B, T, C*p*p, h/p, w/p]
+        num_frames, size = frames.shape[1], patches.shape[-2:]
         slots, shares = share_of_slots(window.offsets, window.is_real, self.slot_offsets)
-        maps = frames.flatten(3).transpose(2, 3)  # [B, T, h*w, C]
-        tokens = self.project(maps) + self._cells(size) + self.frame_embedding[slots][:, :, None]  # [B, T, h*w, W]
-        visible = window.is_real.repeat_interleave(size.numel(), dim=1)  # [B, T*h*w]
+        tokens = self.project(patches.flatten(3).transpose(2, 3))  # [B, T, N, W] for N = h/p * w/p places
+        tokens = tokens + self._places(size) + self.frame_embedding[slots][:, :, None]
+        visible = window.is_real.repeat_interleave(size.numel(), dim=1)  # [B, T*N]
         tokens = tokens.flatten(1, 2)
         for layer in self.layers:
             tokens = layer(tokens, visible)
         tokens = self.norm(tokens).unflatten(1, (num_frames, -1))
-        places = torch.einsum('bst,btnc->bnsc', shares.to(tokens.dtype), tokens).flatten(2)  # [B, h*w, S*W]
-        fused = self.aggregate(places)
+        places = torch.einsum('bst,btnc->bnsc', shares.to(tokens.dtype), tokens).flatten(2)  # [B, N, S*W]
+        fused = self.aggregate(places).transpose(1, 2).unflatten(2, size)  # [B, C'*p*p, h/p, w/p]
+        fused = F.pixel_shuffle(fused, self.patch_size)
         if self.shortcut is not None:
-            fused = fused + self.shortcut(maps[:, window.key_index])
-        return fused.transpose(1, 2).unflatten(2, size)
+            fused = fused + self.shortcut(frames[:, window.key_index])
+        return fused
 
-    def _cells(self, size: torch.Size) -> Tensor:
-        """Embedding of the cells of a map of `size` (h, w): [1, h*w, W]."""
-        embedding = self.cell_embedding
+    def _places(self, size: torch.Size) -> Tensor:
+        """Embedding of the places of a grid of `size` (rows, columns): [1, N, W]."""
+        embedding = self.place_embedding
         if embedding.shape[-2:] != size:
             embedding = F.interpolate(embedding, size=tuple(size), mode='bicubic', align_corners=False)
         return embedding.flatten(2).transpose(1, 2)

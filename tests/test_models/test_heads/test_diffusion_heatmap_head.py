@@ -351,3 +351,15 @@ def test_heatmap_size_that_does_not_match_the_features_is_refused_with_both_size
         head.loss((features(1),), [sample])
     with pytest.raises(ValueError, match='in_channels=8'):
         head.loss((features(1)[:, :5],), [sample])
+
+
+def test_mixed_precision_keeps_loss_heatmaps_and_signal_in_full_precision():
+    head = build().train()
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = head.loss((features(),), samples())
+        losses['loss_kpt'].backward()
+        _, fields = head.eval().predict((features(),), samples(), dict(num_steps=2, output_heatmaps=True))
+    assert losses['loss_kpt'].dtype == fields[0].heatmaps.dtype == torch.float32
+    assert all(weight.grad.isfinite().all() for weight in head.parameters())
+    _, exact = head.predict((features(),), samples(), dict(num_steps=2, output_heatmaps=True))
+    assert (fields[0].heatmaps - exact[0].heatmaps).abs().mean() < 0.05
