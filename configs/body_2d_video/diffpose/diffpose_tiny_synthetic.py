@@ -1,0 +1,39 @@
+# DiffPose for two processor cores: three frames of the synthetic world at 128x96.
+_base_ = [
+    '../../_base_/schedules/tiny.py',
+    '../../_base_/models/tiny_heatmap.py',
+    '../../_base_/datasets/synthetic_128x96.py',
+]
+
+model = dict(
+    temporal_neck=dict(
+        _delete_=True,
+        type='SpatioTemporalRepresentationLearner',
+        in_channels=128,
+        width=64,
+        depth=2,
+        num_heads=4,
+        frame_offsets=_base_.frame_offsets,
+        feature_size=(3, 4),
+        key_frame_shortcut=True,
+    ),
+    head=dict(
+        _delete_=True,
+        type='DiffusionHeatmapHead',
+        in_channels=128,
+        out_channels=17,
+        denoiser=dict(
+            type='HeatmapDenoiser',
+            upsample_factor=8,
+            feature_channels=64,
+            lookup_channels=32,
+            mix_channels=32,
+            token_width=64,
+            num_mix_layers=1,
+        ),
+        signal=dict(scale=1.0, clamp=1.1),
+        draws_per_clip=2,
+        decoder=_base_.codec,
+    ),
+    test_cfg=dict(num_steps=2, num_hypotheses=5, seed=0),
+)

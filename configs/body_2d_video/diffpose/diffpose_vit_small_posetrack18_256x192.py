@@ -1,0 +1,6 @@
+_base_ = ['./diffpose_vit_base_posetrack18_256x192.py']
+
+model = dict(backbone=dict(arch='s', drop_path_rate=0.1), temporal_neck=dict(in_channels=384))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))
+
+load_from = 'https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192-62d7a712_20230314.pth'
