@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTEST_WORKERS ?= 2
+# One thread for each process: training and its data worker share two cores, and threads that wait for each other
+# make small networks several times slower.
 export OMP_NUM_THREADS ?= 1
 
 help: ## this list
@@ -12,7 +14,7 @@ environment: ## make or finish .venv, with the pinned versions
 	@tools/setup_environment.sh
 
 demo: environment ## make a small video data set, train on it, evaluate, draw: work_dirs/demo
-	@OMP_NUM_THREADS=$$(nproc) .venv/bin/python tools/demo.py
+	@.venv/bin/python tools/demo.py
 
 test: environment ## run all tests
 	@.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 import torch
@@ -49,9 +50,18 @@ def prepare_processes(config: Config) -> None:
     config.model_wrapper_cfg = {**wrapper, **config.get('model_wrapper_cfg', {})}
 
 
+def share_cores(config: Config) -> None:
+    """Without a GPU, leave a core to each data worker: threads that wait for a busy core slow training several times."""
+    if torch.cuda.is_available() or 'OMP_NUM_THREADS' in os.environ:
+        return
+    workers = (config.get('train_dataloader') or {}).get('num_workers', 0)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
+
+
 def build_runner(config: Config) -> Runner:
     """The mmengine Runner of a config, with one, many or no GPUs."""
     prepare_processes(config)
+    share_cores(config)
     if 'preprocess_cfg' in config:
         config.model.setdefault('data_preprocessor', config.preprocess_cfg)
     return Runner.from_cfg(config)
