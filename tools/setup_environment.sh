@@ -22,7 +22,7 @@ fail() {
 explain() { # what the log of a failed step means, for people who will not read it
   if grep -qiE 'no space left' "$log"; then
     fail 'the disk is full' "free about 8 GB below $PWD and the cache, or point XDG_CACHE_HOME and TMPDIR to a larger disk"
-  elif grep -qiE 'failed to (fetch|connect|resolve)|connection (error|refused|reset)|name resolution|timed out|network|dns error|error sending request|SSLError' "$log"; then
+  elif grep -qiE 'failed to (fetch|connect|resolve)|connection (error|refused|reset)|name resolution|timed out|network|from versions: none|dns error|error sending request|SSLError' "$log"; then
     fail 'the package index could not be reached' 'check the network and the pip/uv index settings (PIP_INDEX_URL, UV_INDEX_URL, proxies)'
   fi
   fail "$1" "$2"
@@ -55,7 +55,7 @@ fi
 
 step='installing the pinned packages'
 free_gb=$(df -Pk . | awk 'NR == 2 {print int($4 / 1048576)}')
-[ "$free_gb" -ge 8 ] || [ -e "$venv/lib/python3.11/site-packages/torch" ] ||
+[ "$free_gb" -ge 8 ] || ls -d "$venv"/lib/python3.*/site-packages/torch >/dev/null 2>&1 ||
   fail "only $free_gb GB are free on the disk of $PWD" 'free at least 8 GB: torch with its CUDA libraries takes 5 of them'
 say "pinned packages: $(grep -c . requirements/lock.txt) of them, 3 GB to download the first time"
 : >"$log"
@@ -89,7 +89,6 @@ fi
 wheels | xargs "$py" -m uv pip install -q --python "$py" --no-deps >"$log" 2>&1 || explain 'the compiled wheels could not be installed' "delete $house and run again"
 
 step='installing this package'
-# A CUDA library path does not matter here: without a GPU the same wheels run on the processor.
 run "$py" -m uv pip install -q --python "$py" --no-deps --no-build-isolation -e . || explain 'setup.py failed' 'read the lines below'
 "$py" -W ignore -c 'import mmcv.ops, xtcocotools.mask, mmdet.apis, mmpose.apis' >"$log" 2>&1 ||
   fail 'the installed packages do not work together' "delete $venv and $house and run again"

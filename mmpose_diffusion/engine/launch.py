@@ -51,7 +51,7 @@ def prepare_processes(config: Config) -> None:
 
 
 def share_cores(config: Config) -> None:
-    """Without a GPU, leave a core to each data worker: threads that wait for a busy core slow training several times."""
+    """Without a GPU, leave a core to each data worker: threads that wait for a busy core are worse than none."""
     if torch.cuda.is_available() or 'OMP_NUM_THREADS' in os.environ:
         return
     workers = (config.get('train_dataloader') or {}).get('num_workers', 0)
