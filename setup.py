@@ -50,11 +50,12 @@ setup(
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mmpose_diffusion', 'mmpose_diffusion.*']),
     install_requires=[
-        'torch>=2.1',
+        'torch>=2.1,<2.12',
         'torchvision',
-        'numpy<2.4',  # MMPose's visualizer turns one-element arrays into numbers
+        'numpy<2.4',  # MMPose cannot draw with newer ones
         'scipy',
         'timm>=1.0',
+        'safetensors',
         'diffusers>=0.30',
         'tqdm',
         'packaging',

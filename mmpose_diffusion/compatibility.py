@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from packaging.version import Version
 
-# name -> (oldest, first that is too new or None, why and how to get it right)
+BUILD = 'pip install --no-cache-dir --no-build-isolation --force-reinstall --no-deps --no-binary mmcv,xtcocotools'
+# name -> (oldest, first that is too new or None, the way out)
 REQUIREMENTS = {
-    'torch': ('2.1', None, "pip install 'torch>=2.1'"),
+    'torch': ('2.1', '2.15', "mmcv 2.1.0 does not compile with newer ones: pip install 'torch>=2.1,<2.12'"),
     'torchvision': ('0.16', None, 'install the torchvision that belongs to your torch'),
+    'numpy': ('1.21', '2.4', "MMPose cannot draw with newer ones: pip install 'numpy<2.4'"),
     'mmengine': ('0.10', '1.0', 'pip install mmengine==0.10.7'),
-    'mmcv': ('2.0.1', '2.2', 'mmdet 3 refuses mmcv 2.2: mim install mmcv==2.1.0'),
+    'mmcv': ('2.0.1', '2.2', f'mmdet 3 refuses mmcv 2.2: {BUILD} mmcv==2.1.0'),
     'mmdet': ('3.0', '3.4', 'pip install mmdet==3.3.0'),
     'mmpose': ('1.3', '2.0', 'pip install --no-deps mmpose==1.3.2'),
-    'xtcocotools': ('1.12', None, 'pip install --no-build-isolation --no-binary xtcocotools xtcocotools'),
+    'xtcocotools': ('1.12', None, f'{BUILD} xtcocotools==1.14.3'),
+    'json_tricks': ('3.0', None, 'pip install json_tricks'),
+    'munkres': ('1.0', None, 'pip install munkres'),
     'timm': ('1.0', None, "pip install 'timm>=1.0'"),
     'diffusers': ('0.30', None, "pip install 'diffusers>=0.30'"),
 }
@@ -57,13 +62,17 @@ def find_problems() -> list[str]:
 
 
 def find_binary_problems() -> list[str]:
-    """Compiled parts built for another numpy or torch: the versions fit, the binaries do not."""
-    try:
-        import xtcocotools.mask  # noqa: F401
-    except (ImportError, ValueError) as error:
-        remedy = 'pip install --no-cache-dir --no-build-isolation --no-binary xtcocotools --force-reinstall --no-deps'
-        return [f'xtcocotools was built for another numpy ({error}): {remedy} xtcocotools']
-    return []
+    """Compiled parts that are missing or were built for another torch or numpy."""
+    problems = []
+    for module, package in (('mmcv._ext', 'mmcv==2.1.0'), ('xtcocotools._mask', 'xtcocotools==1.14.3')):
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            problems.append(
+                f'{module} does not fit this torch and numpy, or was not compiled ({reason}): {BUILD} {package}'
+            )
+    return problems
 
 
 def check_environment() -> None:

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from mmpose_diffusion import compatibility
@@ -15,8 +17,10 @@ def test_tested_environment_has_no_problems():
 @pytest.mark.parametrize(
     ('name', 'version', 'remedy'),
     [
-        ('mmcv', '2.2.0', 'mim install mmcv==2.1.0'),
-        ('torch', '1.13.1', 'torch>=2.1'),
+        ('mmcv', '2.2.0', 'mmcv==2.1.0'),
+        ('numpy', '2.4.6', 'numpy<2.4'),
+        ('torch', '2.15.0', 'torch>=2.1,<2.12'),
+        ('torch', '1.13.1', 'torch>=2.1,<2.12'),
         ('mmpose', '0.29.0', 'mmpose==1.3.2'),
     ],
 )
@@ -53,3 +57,13 @@ def test_missing_pkg_resources_is_explained(monkeypatch):
     )
     with pytest.raises(ImportError, match='setuptools>=77,<81'):
         compatibility.check_environment()
+
+
+@pytest.mark.parametrize('module', ['mmcv._ext', 'xtcocotools._mask'])
+def test_binary_that_cannot_be_imported_is_explained(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)  # import then fails
+    with pytest.raises(
+        ImportError, match=f'{module} does not fit.*--no-build-isolation.*{module.split(".")[0]}=='
+    ) as caught:
+        compatibility.check_environment()
+    assert '\n' not in str(caught.value)

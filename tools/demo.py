@@ -1,7 +1,8 @@
 """From nothing to poses on video: make a small synthetic data set, train on it, evaluate, leave something to look at.
 
-Every step is a command of its own, printed as it runs, so that it can be repeated with other settings. Finished steps
-are not repeated; `rm -r work_dirs/demo data/synthetic` starts afresh.
+Every step is a command of its own, printed as it runs, so that it can be repeated with other settings. A step that was
+interrupted goes on where it stopped. Other settings want other folders (`--out`, `--data`). Paths are relative to the
+root of the repository.
 """
 
 import argparse
@@ -50,8 +51,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'), help='folder of the results')
     parser.add_argument('--data', type=Path, default=Path('data/synthetic'), help='folder of the synthetic data set')
-    parser.add_argument('--videos', type=int, default=64, help='training videos; a quarter as many to evaluate')
-    parser.add_argument('--frames', type=int, default=20, help='frames of a video')
+    parser.add_argument('--videos', type=int, default=300, help='training videos; a tenth as many to evaluate')
+    parser.add_argument('--frames', type=int, default=10, help='frames of a video')
     parser.add_argument('--difficulty', choices=['easy', 'medium', 'hard'], default='medium')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to training')
     return parser.parse_args()
@@ -63,32 +64,39 @@ class Steps:
     def __init__(self) -> None:
         self.commands = []
 
-    def run(self, title: str, command: list, made: Path) -> None:
-        """Run a command unless the file it ends with exists; stop with a sentence when it fails."""
+    def run(self, title: str, command: list) -> None:
+        """Run a command; stop with a sentence when it fails."""
         words = ['python', *map(str, command)]
         self.commands.append(shlex.join(words))
-        if made.exists():
-            print(f'\n==> {title}: done before ({made})', flush=True)
-            return
         print(f'\n==> {title}\n$ {self.commands[-1]}', flush=True)
         began = time.monotonic()
-        if subprocess.run([sys.executable, '-W', 'ignore', *words[1:]], cwd=ROOT, check=False).returncode:
-            sys.exit(
-                f'\nThe demo stopped: the command above failed. Run it alone to look closer:\n  {self.commands[-1]}'
-            )
+        if subprocess.run([sys.executable, '-W', 'ignore', *words[1:]], check=False).returncode:
+            sys.exit(f'\nThe demo stopped because this failed; run it alone to look closer:\n  {self.commands[-1]}')
         print(f'    {time.monotonic() - began:.0f} s', flush=True)
+
+
+def claim_folder(arguments: argparse.Namespace) -> None:
+    """Remember what the results in this folder were made with; refuse to mix them with others."""
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    note = arguments.out / 'settings.json'
+    settings = json.dumps({name: str(value) for name, value in vars(arguments).items()}, indent=1)
+    if note.exists() and note.read_text() != settings:
+        sys.exit(
+            f'{arguments.out} holds the results of a demo with other settings ({note}). '
+            f'Delete it, and {arguments.data}, or name other folders with --out and --data'
+        )
+    note.write_text(settings)
 
 
 def make_world(steps: Steps, arguments: argparse.Namespace) -> None:
     """Draw the training videos and, from another seed, the videos to evaluate."""
-    splits = {'train': (arguments.videos, 0), 'val': (max(arguments.videos // 4, 1), 1)}
+    splits = {'train': (arguments.videos, 0), 'val': (max(arguments.videos // 10, 1), 1)}
     for split, (videos, seed) in splits.items():
         steps.run(
             f'drawing {videos} videos of people in motion ({split})',
             ['tools/dataset_tools/make_synthetic.py', arguments.data, '--split', split, '--videos', videos]
             + ['--frames', arguments.frames, '--difficulty', arguments.difficulty, '--seed', seed]
             + ['--workers', os.cpu_count(), '--motion-frames', 50],
-            made=arguments.data / f'videopose3d_{split}.npz',
         )
 
 
@@ -107,7 +115,6 @@ def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str,
         steps.run(
             f'training "{title}"',
             ['tools/train.py', config, '--work-dir', work_dir, '--resume', '--cfg-options', *options],
-            made=work_dir / 'last_checkpoint',
         )
         checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
         metrics = work_dir / 'metrics.json'
@@ -115,7 +122,6 @@ def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str,
         steps.run(
             f'evaluating "{title}" on the unseen videos',
             ['tools/test.py', config, checkpoint, '--work-dir', work_dir, '--out', metrics, '--cfg-options', *options],
-            made=metrics,
         )
         found = mmengine.load(metrics)
         scores[title] = {column: found[f'posetrack/{column} AP'] for column in COLUMNS}
@@ -142,9 +148,10 @@ def draw_curves(out: Path) -> Path:
     """The training loss of every model over the iterations."""
     figure, axes = plt.subplots(figsize=(8, 3), layout='constrained')
     for title, config in MODELS.items():
-        log = max((out / config).glob('*/vis_data/scalars.json'))
-        entries = [entry for entry in map(json.loads, log.read_text().splitlines()) if 'loss' in entry]
-        axes.plot([entry['step'] for entry in entries], [entry['loss'] for entry in entries], label=title)
+        logs = sorted((out / config).glob('*/vis_data/scalars.json'))  # several, if training was interrupted
+        entries = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+        losses = {entry['step']: entry['loss'] for entry in entries if 'loss' in entry}
+        axes.plot(*zip(*sorted(losses.items()), strict=True), label=title)
     axes.set(xlabel='iteration', ylabel='loss', yscale='log')
     axes.legend()
     path = out / 'loss.png'
@@ -186,8 +193,9 @@ def write_page(
 
 def main() -> None:
     arguments = parse_arguments()
+    os.chdir(ROOT)
     began = time.monotonic()
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    claim_folder(arguments)
     steps = Steps()
     make_world(steps, arguments)
     scores = train_and_evaluate(steps, arguments)

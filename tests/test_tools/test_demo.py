@@ -1,4 +1,4 @@
-def test_demo_leaves_a_page_and_a_video_and_repeats_nothing(tmp_path, run_tool):
+def test_demo_leaves_a_page_and_a_video_and_mixes_no_settings(tmp_path, run_tool):
     command = ['tools/demo.py', '--out', tmp_path / 'out', '--data', tmp_path / 'world', '--videos', 2, '--frames', 4]
     command += ['--difficulty', 'easy', '--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
     done = run_tool(*command)
@@ -7,9 +7,12 @@ def test_demo_leaves_a_page_and_a_video_and_repeats_nothing(tmp_path, run_tool):
     assert (tmp_path / 'out/skeletons.mp4').stat().st_size
     assert str(tmp_path / 'out/index.html') in done.stdout
 
-    # The table of the page is that of the terminal; a second run finds everything done.
+    # The table of the page is that of the terminal.
     table = [line.split()[2:] for line in done.stdout.splitlines() if line.startswith(('single frame', 'three frames'))]
     assert len(table) == 2
     assert all(f'<td>{value}</td>' in page for row in table for value in row)
-    again = run_tool(*command)
-    assert again.stdout.count('done before') == done.stdout.count('$ python') == 6
+    assert done.stdout.count('$ python') == 6
+
+    refused = run_tool(*command, 'model.test_cfg.flip_test=True', check=False)
+    assert refused.returncode
+    assert 'other settings' in refused.stderr
