@@ -44,6 +44,7 @@ class SkinnedMesh:
     parts: np.ndarray  # [F]
     colours: np.ndarray  # [F, 3] BGR albedo, 0..255
     nearness: np.ndarray  # [F]
+    skull: np.ndarray  # [S] vertices of the skull: neither hair nor the brim of a cap nor ears and nose
 
     def pose(self, rotations: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Bone rotations [T, 16, 3, 3] and origins [T, 16, 3] -> vertices in the world [T, V, 3]."""
@@ -109,6 +110,7 @@ def join(surfaces: Sequence[Surface], colours: Sequence[np.ndarray], bone_origin
     """One mesh of all surfaces; `colours` [F, 3] of each, `bone_origins` [16, 3] of the rest pose."""
     starts = np.cumsum([0] + [len(surface.vertices) for surface in surfaces])[:-1]
     vertices = np.concatenate([surface.vertices for surface in surfaces])
+    names = np.repeat([surface.name for surface in surfaces], [len(surface.vertices) for surface in surfaces])
     bones = np.concatenate([surface.bones for surface in surfaces])
     return SkinnedMesh(
         local=vertices[:, None] - bone_origins[bones],
@@ -118,6 +120,7 @@ def join(surfaces: Sequence[Surface], colours: Sequence[np.ndarray], bone_origin
         parts=np.concatenate([surface.parts for surface in surfaces]),
         colours=np.concatenate(colours),
         nearness=np.concatenate([np.full(len(surface.faces), surface.nearness) for surface in surfaces]),
+        skull=np.flatnonzero(names == 'head'),
     )
 
 

@@ -1,9 +1,9 @@
 """The annotations of a synthetic video in the official PoseTrack18 format.
 
 `bbox` is the tight box of the drawn person inside the picture, hidden parts included; `bbox_head` the tight box of the
-drawn head, not cut at the border, since its size is the unit of evaluation. A keypoint that is outside the picture or
-hidden by another person or a thing is not annotated: (0, 0, 0), as in the real data. One that is hidden by the own body
-is annotated. Whatever else is known stands under the key `synthetic` of each annotation.
+skull, whatever the hair style, not cut at the border, since its size is the unit of evaluation. A keypoint that is
+outside the picture or hidden by another person or a thing is not annotated: (0, 0, 0), as in the real data. One that is
+hidden by the own body is annotated. Whatever else is known stands under the key `synthetic` of each annotation.
 """
 
 from typing import Any

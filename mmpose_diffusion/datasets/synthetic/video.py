@@ -10,13 +10,11 @@ from .backdrop import paint_backdrop
 from .camera import CameraPath
 from .difficulty import Difficulty, get_difficulty
 from .labels import BYSTANDER, FIRST_PERSON, MOST_PEOPLE
-from .mesh import PART
 from .rendering import RenderedFrame, SceneRenderer
 from .scene import Scene, plan_scene
 from .visibility import annotated_keypoints, keypoint_occlusion, visible_regions
 
 FRAMES_PER_SECOND = 25
-HEAD_PARTS = (PART['head'], PART['face'])
 
 
 @dataclass
@@ -29,7 +27,7 @@ class SyntheticPerson:
     occlusion: np.ndarray  # [F, 17] uint8: see Occlusion in visibility.py
     keypoints_3d: np.ndarray  # [F, 17, 3] world
     boxes: np.ndarray  # [F, 4] x1 y1 x2 y2 of the drawn person inside the picture, hidden parts included
-    head_boxes: np.ndarray  # [F, 4] of the drawn head, not cut at the border
+    head_boxes: np.ndarray  # [F, 4] of the skull without hair, cap, ears and nose, not cut at the border
     motion: np.ndarray  # [F, 17] pixels the keypoint moves while the shutter is open (per frame without blur)
 
     @property
@@ -161,10 +159,9 @@ def _describe_people(
         keypoints_3d = person.pose.keypoints[exact]
         keypoints, depth = camera.project(keypoints_3d)
         outlines = np.stack([moment.vertices[number] for moment in moments])  # [F, V, 2]
-        in_head = np.unique(person.mesh.faces[np.isin(person.mesh.parts, HEAD_PARTS)])
         low, high = outlines.min(axis=1), outlines.max(axis=1)
         border = np.array([width - 1, height - 1])
-        head = outlines[:, in_head]
+        head = outlines[:, person.mesh.skull]
         speed = np.linalg.norm(np.gradient(keypoints, axis=0), axis=-1) if len(exact) > 1 else np.zeros(depth.shape)
         occlusion = np.stack([
             keypoint_occlusion(number, keypoints[frame], depth[frame], moment.labels)
