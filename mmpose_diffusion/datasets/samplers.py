@@ -55,7 +55,8 @@ class ContiguousBatchSampler(Sampler):
 
     A DataLoader hands batch i to worker i modulo `num_workers`. Here batch i is the next batch of that worker's own
     part, so that a worker meets neighbouring frames one after the other and its frame cache works as in a single
-    process. The batches of the parts come out interleaved.
+    process. The batches of the parts come out interleaved, the last batch of the sampler last: MMEngine cuts what a
+    distributed sampler repeated off the end of the results.
 
     Args:
         sampler: the indices of this process, in the order of the data set.
@@ -81,7 +82,8 @@ class ContiguousBatchSampler(Sampler):
     def __iter__(self) -> Iterator[list[int]]:
         indices = list(self.sampler)
         batches = [indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size)]
-        parts = [list(part) for part in split_evenly(len(self), self.num_workers)]
-        for turn in range(len(self)):
+        batches = batches[: len(self)]
+        parts = split_evenly(len(self), self.num_workers)  # counted from the end, so that the last batch stays last
+        for turn in reversed(range(len(self))):
             worker, position = turn % self.num_workers, turn // self.num_workers
-            yield batches[parts[worker][position]]
+            yield batches[-1 - parts[worker][position]]

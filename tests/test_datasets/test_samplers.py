@@ -1,8 +1,9 @@
 from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from mmengine.dataset import DefaultSampler
 
 from mmpose_diffusion.datasets.samplers import ContiguousBatchSampler, ContiguousSampler
 
@@ -50,6 +51,23 @@ def test_drop_last_leaves_out_only_the_batch_that_is_not_full(length, batch_size
     batches = list(sampler)
     assert all(len(batch) == batch_size for batch in batches)
     assert len(batches) == len(sampler) == length // batch_size
+
+
+@example(101, 2, 10, 4, True)
+@given(counts, st.integers(1, 5), st.integers(1, 7), st.integers(0, 5), st.sampled_from([True, False]))
+def test_distributed_results_are_each_sample_once_in_whatever_batches(
+    length, world_size, batch_size, num_workers, contiguous
+):
+    ranks = []
+    for rank in range(world_size):
+        with pytest.MonkeyPatch.context() as patch:
+            sampler = rank_sampler(patch, length, rank, world_size)
+            if not contiguous and length:
+                patch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, world_size))
+                sampler = DefaultSampler(range(length), shuffle=False, seed=0)
+        ranks.append(list(chain.from_iterable(ContiguousBatchSampler(sampler, batch_size, num_workers))))
+    gathered = list(chain.from_iterable(zip(*ranks, strict=True)))[:length]  # as mmengine.dist.collect_results does
+    assert sorted(gathered) == list(range(length))
 
 
 def test_impossible_batch_size_is_refused():
