@@ -13,7 +13,22 @@ from .signal import SignalRange
 from .step_embedding import StepEmbedding, sinusoidal_embedding
 
 __all__ = [
-    'SUPPORTED_SCHEDULERS', 'Denoiser', 'DiffusionProcess', 'HypothesisNoise', 'MirrorAveraged', 'Samples', 'Schedule',
-    'SignalRange', 'StepEmbedding', 'TrainingDraw', 'build_schedule', 'evenly_spaced_steps', 'fold_hypotheses',
-    'pair_with_hypotheses', 'seed_from', 'sinusoidal_embedding', 'unfold_hypotheses', 'validate_steps'
+    'SUPPORTED_SCHEDULERS',
+    'Denoiser',
+    'DiffusionProcess',
+    'HypothesisNoise',
+    'MirrorAveraged',
+    'Samples',
+    'Schedule',
+    'SignalRange',
+    'StepEmbedding',
+    'TrainingDraw',
+    'build_schedule',
+    'evenly_spaced_steps',
+    'fold_hypotheses',
+    'pair_with_hypotheses',
+    'seed_from',
+    'sinusoidal_embedding',
+    'unfold_hypotheses',
+    'validate_steps',
 ]

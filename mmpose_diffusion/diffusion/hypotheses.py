@@ -53,13 +53,17 @@ class HypothesisNoise(NamedTuple):
         """One seed per sample."""
         if isinstance(num_hypotheses, bool) or not isinstance(num_hypotheses, int) or num_hypotheses < 1:
             raise ValueError(f'num_hypotheses must be an integer of at least 1, got {num_hypotheses!r}')
-        generators = [torch.Generator().manual_seed(seed_from(seed, hypothesis))
-                      for seed in seeds for hypothesis in range(num_hypotheses)]
+        generators = [
+            torch.Generator().manual_seed(seed_from(seed, hypothesis))
+            for seed in seeds
+            for hypothesis in range(num_hypotheses)
+        ]
         return cls(generators, num_hypotheses)
 
     @classmethod
-    def from_generator(cls, generator: torch.Generator | None, batch_size: int,
-                       num_hypotheses: int = 1) -> 'HypothesisNoise':
+    def from_generator(
+        cls, generator: torch.Generator | None, batch_size: int, num_hypotheses: int = 1
+    ) -> 'HypothesisNoise':
         """Seeds drawn from one generator (None: from torch's global one)."""
         device = 'cpu' if generator is None else generator.device
         seeds = torch.randint(2**62, (batch_size,), generator=generator, device=device).tolist()

@@ -17,7 +17,7 @@ class TrainingDraw(NamedTuple):
     """What one training iteration works on; all tensors [N, ...] in signal units."""
 
     network_input: Tensor  # what the denoiser is given
-    step: Tensor           # [N] int64
+    step: Tensor  # [N] int64
     clean: Tensor
     noise: Tensor
     noisy: Tensor
@@ -26,7 +26,7 @@ class TrainingDraw(NamedTuple):
 class Samples(NamedTuple):
     """What sampling returns, in data units."""
 
-    hypotheses: Tensor             # [B, H, ...]
+    hypotheses: Tensor  # [B, H, ...]
     estimates: tuple[Tensor, ...]  # each step's clean estimate [B, H, ...], noisiest first; empty if not asked for
 
 
@@ -105,13 +105,15 @@ class DiffusionProcess(nn.Module):
             return (noisy - noise_rate * prediction) / signal_rate
         return signal_rate * noisy - noise_rate * prediction
 
-    def sample(self,
-               denoise: Denoiser,
-               condition: Any,
-               shape: Sequence[int],
-               noise: HypothesisNoise,
-               steps: int | Sequence[int] = 1,
-               keep_estimates: bool = False) -> Samples:
+    def sample(
+        self,
+        denoise: Denoiser,
+        condition: Any,
+        shape: Sequence[int],
+        noise: HypothesisNoise,
+        steps: int | Sequence[int] = 1,
+        keep_estimates: bool = False,
+    ) -> Samples:
         """Generates data of `shape` (without the batch) for every sample and hypothesis of `noise`.
 
         Args:
@@ -130,8 +132,10 @@ class DiffusionProcess(nn.Module):
             step_of_each = torch.full(noisy.shape[:1], step, dtype=torch.int64, device=noisy.device)
             prediction = denoise(self.signal.network_input(noisy), step_of_each, condition)
             if prediction.shape != noisy.shape:
-                raise ValueError(f'the denoiser must answer in the shape it is asked in, {tuple(noisy.shape)}, '
-                                 f'got {tuple(prediction.shape)}')
+                raise ValueError(
+                    f'the denoiser must answer in the shape it is asked in, {tuple(noisy.shape)}, '
+                    f'got {tuple(prediction.shape)}'
+                )
             # The solver works in float32 even where the network does not.
             clean = self.signal.limit(self.clean_estimate(prediction.to(noisy.dtype), noisy, step_of_each))
             if keep_estimates:

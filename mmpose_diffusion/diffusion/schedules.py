@@ -12,29 +12,43 @@ PREDICTION_TYPES = ('sample', 'epsilon', 'v_prediction')
 
 # The noise schedule: one set of defaults for every solver (those of DDPM), although diffusers' own differ between them.
 # So a trained network stays valid when only `type` is changed.
-_NOISE_DEFAULTS = dict(num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02, beta_schedule='linear',
-                       trained_betas=None, rescale_betas_zero_snr=False)
+_NOISE_DEFAULTS = dict(
+    num_train_timesteps=1000,
+    beta_start=1e-4,
+    beta_end=0.02,
+    beta_schedule='linear',
+    trained_betas=None,
+    rescale_betas_zero_snr=False,
+)
 
 _MODULES = dict(
     DDIMScheduler='scheduling_ddim',
     DDPMScheduler='scheduling_ddpm',
     DPMSolverMultistepScheduler='scheduling_dpmsolver_multistep',
     UniPCMultistepScheduler='scheduling_unipc_multistep',
-    LCMScheduler='scheduling_lcm')
+    LCMScheduler='scheduling_lcm',
+)
 SUPPORTED_SCHEDULERS = tuple(_MODULES)
 
 # What each solver lets one choose. Left out on purpose: step spacing (steps are explicit), clipping (`SignalRange`).
 _SOLVER_OPTIONS = dict(
     DDIMScheduler=('eta',),
     DDPMScheduler=('variance_type',),
-    DPMSolverMultistepScheduler=('algorithm_type', 'solver_order', 'solver_type', 'lower_order_final',
-                                 'euler_at_final'),
+    DPMSolverMultistepScheduler=(
+        'algorithm_type',
+        'solver_order',
+        'solver_type',
+        'lower_order_final',
+        'euler_at_final',
+    ),
     UniPCMultistepScheduler=('solver_order', 'solver_type', 'predict_x0', 'lower_order_final', 'disable_corrector'),
-    LCMScheduler=('timestep_scaling',))
+    LCMScheduler=('timestep_scaling',),
+)
 
 # diffusers clips to [-1, 1] unless told otherwise, but its solvers do not all know the option.
-_SWITCHED_OFF = dict(DDIMScheduler=dict(clip_sample=False), DDPMScheduler=dict(clip_sample=False),
-                     LCMScheduler=dict(clip_sample=False))
+_SWITCHED_OFF = dict(
+    DDIMScheduler=dict(clip_sample=False), DDPMScheduler=dict(clip_sample=False), LCMScheduler=dict(clip_sample=False)
+)
 
 
 class Schedule(NamedTuple):
@@ -70,13 +84,16 @@ def build_schedule(config: dict | None = None) -> Schedule:
         raise ValueError(f'unknown scheduler type {name!r}; choose one of {", ".join(SUPPORTED_SCHEDULERS)}')
     prediction_type = options.pop('prediction_type', 'sample')
     if prediction_type not in PREDICTION_TYPES:
-        raise ValueError(f'{name}: prediction_type must be one of {", ".join(PREDICTION_TYPES)}; '
-                         f'got {prediction_type!r}')
+        raise ValueError(
+            f'{name}: prediction_type must be one of {", ".join(PREDICTION_TYPES)}; got {prediction_type!r}'
+        )
     allowed = (*_NOISE_DEFAULTS, *_SOLVER_OPTIONS[name])
     for key in options:
         if key not in allowed:
-            raise ValueError(f'{name} does not take {key!r} here; it takes prediction_type, {", ".join(allowed)}. '
-                             'Steps are chosen by num_steps or an explicit list, clamping by the signal range.')
+            raise ValueError(
+                f'{name} does not take {key!r} here; it takes prediction_type, {", ".join(allowed)}. '
+                'Steps are chosen by num_steps or an explicit list, clamping by the signal range.'
+            )
     eta = float(options.pop('eta', 0.0))
     if not 0 <= eta <= 1:
         raise ValueError(f'{name}: eta must lie between 0 and 1, got {eta}')
@@ -88,8 +105,10 @@ def build_schedule(config: dict | None = None) -> Schedule:
         raise ValueError(f'{name} does not know one of its options: {error}') from error
     schedule = Schedule(scheduler, prediction_type, scheduler.alphas_cumprod.double(), eta)
     if prediction_type == 'epsilon' and schedule.alphas_cumprod[-1] == 0:
-        raise ValueError(f'{name}: prediction_type "epsilon" cannot start from pure noise '
-                         '(rescale_betas_zero_snr=True); use "sample" or "v_prediction"')
+        raise ValueError(
+            f'{name}: prediction_type "epsilon" cannot start from pure noise '
+            '(rescale_betas_zero_snr=True); use "sample" or "v_prediction"'
+        )
     return schedule
 
 
@@ -99,8 +118,9 @@ def evenly_spaced_steps(num_steps: int, num_train_steps: int) -> list[int]:
     Points evenly spaced from T - 1 down to -1 (the clean signal, left out), truncated: 4 of 1000 -> 999, 749, 499, 249.
     """
     if isinstance(num_steps, bool) or not isinstance(num_steps, int) or not 1 <= num_steps <= num_train_steps:
-        raise ValueError(f'num_steps must be an integer from 1 to {num_train_steps}, the number of training steps; '
-                         f'got {num_steps!r}')
+        raise ValueError(
+            f'num_steps must be an integer from 1 to {num_train_steps}, the number of training steps; got {num_steps!r}'
+        )
     # -1 + T * k / num_steps for k = num_steps ... 1, in whole numbers; all of them are at least 0.
     return [num_train_steps * k // num_steps - 1 for k in range(num_steps, 0, -1)]
 

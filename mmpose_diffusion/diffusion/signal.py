@@ -30,8 +30,10 @@ class SignalRange(NamedTuple):
         if not self.scale > 0:
             raise ValueError(f'signal range: scale must be positive, got {self.scale}')
         if self.clamp is not None and self.clamp < 1:
-            raise ValueError(f'signal range: clamp is in multiples of the scale and must not cut the data itself, '
-                             f'so it is None or at least 1; got {self.clamp}')
+            raise ValueError(
+                f'signal range: clamp is in multiples of the scale and must not cut the data itself, '
+                f'so it is None or at least 1; got {self.clamp}'
+            )
         return self
 
     def encode(self, data: Tensor) -> Tensor:

@@ -29,11 +29,11 @@ def _ddim_solver(schedule: Schedule, steps: list[int]) -> Solver:
     alphas_cumprod = [*schedule.alphas_cumprod[torch.tensor(steps)].tolist(), 1.0]
 
     def advance(noisy: Tensor, clean: Tensor, position: int, noise: HypothesisNoise) -> Tensor:
-        now, after = alphas_cumprod[position:position + 2]
+        now, after = alphas_cumprod[position : position + 2]
         # sigma: standard deviation of the fresh noise
-        sigma = schedule.eta * ((1 - after) / (1 - now) * (1 - now / after))**0.5
-        estimated_noise = (noisy - now**0.5 * clean) / (1 - now)**0.5
-        moved = after**0.5 * clean + (1 - after - sigma**2)**0.5 * estimated_noise
+        sigma = schedule.eta * ((1 - after) / (1 - now) * (1 - now / after)) ** 0.5
+        estimated_noise = (noisy - now**0.5 * clean) / (1 - now) ** 0.5
+        moved = after**0.5 * clean + (1 - after - sigma**2) ** 0.5 * estimated_noise
         return moved if sigma == 0 else moved + sigma * noise.draw(noisy.shape[1:], noisy.device)
 
     return advance

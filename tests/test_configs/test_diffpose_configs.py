@@ -29,9 +29,13 @@ def test_the_promised_configs_exist():
     for data in ('posetrack17', 'posetrack18', 'posetrack21'):
         for size in ('256x192', '384x288'):
             assert f'diffpose_vit_base_{data}_{size}' in names
-    assert {'diffpose_vit_small_posetrack18_256x192', 'diffpose_vit_huge_posetrack18_256x192',
-            'diffpose_hrnet_w48_posetrack18_384x288', 'diffpose_tiny_synthetic',
-            'diffusion_image_vit_base_coco_256x192'} <= names
+    assert {
+        'diffpose_vit_small_posetrack18_256x192',
+        'diffpose_vit_huge_posetrack18_256x192',
+        'diffpose_hrnet_w48_posetrack18_384x288',
+        'diffpose_tiny_synthetic',
+        'diffusion_image_vit_base_coco_256x192',
+    } <= names
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -72,14 +76,22 @@ def labelled_clips(config, batch_size=4):
     """A batch of noise in the shape of the config's data."""
     rng, codec = np.random.default_rng(0), KEYPOINT_CODECS.build(config.codec)
     offsets, (width, height) = config.frame_offsets, config.codec.input_size
-    inputs = [torch.from_numpy(rng.integers(0, 256, (len(offsets), 3, height, width), dtype=np.uint8))
-              for _ in range(batch_size)]
+    inputs = [
+        torch.from_numpy(rng.integers(0, 256, (len(offsets), 3, height, width), dtype=np.uint8))
+        for _ in range(batch_size)
+    ]
     data_samples = []
     for position in range(batch_size):
         keypoints = rng.uniform(0, (width, height), (1, 17, 2)).astype(np.float32)
         encoded = codec.encode(keypoints, np.ones((1, 17), np.float32))
-        sample = PoseDataSample(metainfo=dict(
-            id=position, frame_offsets=offsets, frame_is_real=(True,) * len(offsets), clip_key_index=offsets.index(0)))
+        sample = PoseDataSample(
+            metainfo=dict(
+                id=position,
+                frame_offsets=offsets,
+                frame_is_real=(True,) * len(offsets),
+                clip_key_index=offsets.index(0),
+            )
+        )
         sample.gt_fields = PixelData(heatmaps=torch.from_numpy(encoded['heatmaps']))
         sample.gt_instance_labels = InstanceData(keypoint_weights=torch.from_numpy(encoded['keypoint_weights']))
         data_samples.append(sample)

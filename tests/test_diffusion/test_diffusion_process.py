@@ -36,8 +36,11 @@ def answer_with(process, clean_data):
         target = target.expand(-1, noisy.shape[0] // len(clean), *clean.shape[1:]).flatten(0, 1)
         signal_rate, noise_rate = process.rates(step, noisy)
         noise = (noisy - signal_rate * target) / noise_rate  # without a clamp the network sees the noisy signal itself
-        return {'sample': target / process.signal.scale, 'epsilon': noise,
-                'v_prediction': signal_rate * noise - noise_rate * target}[process.prediction_type]
+        return {
+            'sample': target / process.signal.scale,
+            'epsilon': noise,
+            'v_prediction': signal_rate * noise - noise_rate * target,
+        }[process.prediction_type]
 
     return denoise
 
@@ -114,7 +117,7 @@ def test_same_seed_gives_bit_equal_answers_alone_and_in_a_batch(scheduler):
 
     together = sample(seeds, conditions)
     for index, seed in enumerate(seeds):
-        assert torch.equal(sample([seed], conditions[index:index + 1])[0], together[index])
+        assert torch.equal(sample([seed], conditions[index : index + 1])[0], together[index])
     assert not torch.equal(together[0], together[2]), 'the condition makes no difference'
     assert not torch.equal(together[0, 0], together[0, 1]), 'hypotheses are copies of each other'
 
@@ -145,7 +148,7 @@ def test_ddim_follows_the_formula_between_the_listed_steps(steps, eta):
         return torch.prod(1 - torch.tensor(betas, dtype=torch.float64)).item()
 
     def share(i):
-        return torch.cos(torch.tensor((i / 1000 + 0.008) / 1.008 * torch.pi / 2, dtype=torch.float64)).item()**2
+        return torch.cos(torch.tensor((i / 1000 + 0.008) / 1.008 * torch.pi / 2, dtype=torch.float64)).item() ** 2
 
     expected = same_noise.draw((40,)).double()
     assert visited == [int(step) for step in torch.linspace(-1, 999, len(visited) + 1).flip(0)[:-1]]
@@ -155,9 +158,9 @@ def test_ddim_follows_the_formula_between_the_listed_steps(steps, eta):
             break
         now, after = alpha_bar(now), alpha_bar(after)
         clean = 0.5 * expected.sin()
-        direction = (expected / now**0.5 - clean) / (1 / now - 1)**0.5
-        sigma = eta * ((1 - now / after) * (1 - after) / (1 - now))**0.5
-        expected = after**0.5 * clean + (1 - after - sigma**2)**0.5 * direction + sigma * same_noise.draw((40,))
+        direction = (expected / now**0.5 - clean) / (1 / now - 1) ** 0.5
+        sigma = eta * ((1 - now / after) * (1 - after) / (1 - now)) ** 0.5
+        expected = after**0.5 * clean + (1 - after - sigma**2) ** 0.5 * direction + sigma * same_noise.draw((40,))
 
 
 @pytest.mark.parametrize('num_steps', [3, 7, 9])
@@ -244,8 +247,13 @@ def test_mirrored_sampling_uses_one_noise_for_both_views():
         seen.append(noisy)
         return noisy.tanh()
 
-    process.sample(MirrorAveraged(denoise, lambda values: values.flip(-1)), (None, None), (6,),
-                   HypothesisNoise.from_seeds([0], 2), 3)
+    process.sample(
+        MirrorAveraged(denoise, lambda values: values.flip(-1)),
+        (None, None),
+        (6,),
+        HypothesisNoise.from_seeds([0], 2),
+        3,
+    )
     assert len(seen) == 6
     for plain, mirrored in zip(seen[::2], seen[1::2], strict=True):
         assert torch.equal(plain, mirrored.flip(-1))
@@ -257,8 +265,9 @@ def test_answer_of_another_shape_is_refused():
         process.sample(lambda noisy, step, _: noisy.repeat(1, 1, 2), None, (4, 4), HypothesisNoise.from_seeds([0]))
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(low=1.0, high=1.0), 'low'), (dict(scale=0.0), 'scale'), (dict(clamp=0.9), 'clamp')])
+@pytest.mark.parametrize(
+    ('options', 'message'), [(dict(low=1.0, high=1.0), 'low'), (dict(scale=0.0), 'scale'), (dict(clamp=0.9), 'clamp')]
+)
 def test_senseless_signal_range_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SignalRange(**options).validated()

@@ -64,8 +64,11 @@ class Meter:
 
 def parts_of(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     """Parts of a model by name: the module and the method that does its work."""
-    parts = {name: (getattr(model, name), 'forward') for name in ('backbone', 'neck', 'temporal_neck')
-             if isinstance(getattr(model, name, None), nn.Module)}
+    parts = {
+        name: (getattr(model, name), 'forward')
+        for name in ('backbone', 'neck', 'temporal_neck')
+        if isinstance(getattr(model, name, None), nn.Module)
+    }
     denoiser = getattr(model.head, 'denoiser', None)
     if denoiser is not None:
         parts['denoiser, prepare'] = (denoiser, 'prepare')

@@ -1,9 +1,7 @@
 # Image diffusion pose: the diffusion head on MMPose's own single-image estimator, trained on COCO.
 _base_ = ['mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-base_8xb64-210e_coco-256x192.py']
 
-custom_imports = dict(
-    imports=['mmpose_diffusion'],
-    allow_failed_imports=False)
+custom_imports = dict(imports=['mmpose_diffusion'], allow_failed_imports=False)
 
 model = dict(
     backbone=dict(

@@ -41,8 +41,7 @@ class ConditionPyramid(nn.Module):
         ups = (upsample_factor // min(scales)).bit_length() - 1 if min(scales) < upsample_factor else 0
         downs = (max(scales) // upsample_factor).bit_length() - 1 if max(scales) > upsample_factor else 0
         self.up = nn.ModuleList(
-            ConvModule(channels, channels, 4, 2, 1, conv_cfg=dict(type='deconv'), norm_cfg=norm_cfg)
-            for _ in range(ups)
+            ConvModule(channels, channels, 4, 2, 1, conv_cfg=dict(type='deconv'), norm_cfg=norm_cfg) for _ in range(ups)
         )
         self.down = nn.ModuleList(ConvModule(channels, channels, 3, 2, 1, norm_cfg=norm_cfg) for _ in range(downs))
 

@@ -146,5 +146,3 @@ class TokenInteraction(nn.Module):
         for layer in self.mix:
             tokens = layer(tokens)
         return self.output(tokens).transpose(1, 2).unflatten(2, noisy.shape[-2:])
-
-

@@ -53,7 +53,7 @@ def test_hypotheses_together_get_the_answers_they_get_alone(options):
         together = denoiser(noisy, step, denoiser.prepare(features))
         for index in range(6):
             row = slice(index, index + 1)
-            alone = denoiser(noisy[row], step[row], denoiser.prepare(features[index // 3:][:1]))
+            alone = denoiser(noisy[row], step[row], denoiser.prepare(features[index // 3 :][:1]))
             torch.testing.assert_close(alone, together[row], atol=5e-4, rtol=1e-3)
 
 
@@ -75,9 +75,12 @@ def test_prepared_convolution_equals_the_convolution_of_the_concatenation(fusion
     refined = interaction.refine(noisy)
     repeated = features.repeat_interleave(2, dim=0)
     local = refined.amax(1, keepdim=True).sigmoid() * interaction.narrow(repeated) if fusion == 'lookup' else refined
-    joint = torch.nn.functional.conv2d(torch.cat([local, repeated], 1),
-                                       torch.cat([interaction.mix_local.weight, interaction.mix_global.weight], 1),
-                                       interaction.mix_global.bias, padding=1)
+    joint = torch.nn.functional.conv2d(
+        torch.cat([local, repeated], 1),
+        torch.cat([interaction.mix_local.weight, interaction.mix_global.weight], 1),
+        interaction.mix_global.bias,
+        padding=1,
+    )
     actual = interaction(noisy, interaction.prepare(features))
     torch.testing.assert_close(actual, interaction.mix(joint), atol=1e-5, rtol=1e-4)
 
@@ -116,10 +119,16 @@ def test_untrained_network_answers_with_empty_heatmaps():
     torch.testing.assert_close(answer, -torch.ones_like(noisy), atol=0.1, rtol=0)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(fusion='concat'), 'fusion must be one of lookup, direct'),
-    (dict(scales=(1, 2)), 'descending powers of two'), (dict(scales=(3, 1)), 'descending powers of two'),
-    (dict(scales=()), 'descending powers of two'), (dict(upsample_factor=3), 'upsample_factor must be a power of two')])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(fusion='concat'), 'fusion must be one of lookup, direct'),
+        (dict(scales=(1, 2)), 'descending powers of two'),
+        (dict(scales=(3, 1)), 'descending powers of two'),
+        (dict(scales=()), 'descending powers of two'),
+        (dict(upsample_factor=3), 'upsample_factor must be a power of two'),
+    ],
+)
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)

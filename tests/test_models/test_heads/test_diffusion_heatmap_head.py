@@ -39,8 +39,10 @@ class PeakDenoiser(BaseHeatmapDenoiser):
 
 def build(**options):
     torch.manual_seed(0)
-    head = MODELS.build(dict(type='DiffusionHeatmapHead', in_channels=8, out_channels=K, decoder=CODECS['heatmap'],
-                             denoiser=DENOISER) | options)
+    head = MODELS.build(
+        dict(type='DiffusionHeatmapHead', in_channels=8, out_channels=K, decoder=CODECS['heatmap'], denoiser=DENOISER)
+        | options
+    )
     if head.denoiser.__class__.__name__ == 'HeatmapDenoiser':  # as if it had been trained
         torch.nn.init.normal_(head.denoiser.output[-1].weight, std=0.5)
         torch.nn.init.normal_(head.denoiser.modulation.weight, std=0.5)
@@ -148,7 +150,7 @@ def test_answer_does_not_depend_on_the_neighbours_in_the_batch(solver):
     order = [2, 0, 3, 1]
     shuffled = head.predict((feats[order],), [data_samples[index] for index in order], options)[1]
     for place, index in enumerate(order):
-        alone = head.predict((feats[index:index + 1],), [data_samples[index]], options)[1]
+        alone = head.predict((feats[index : index + 1],), [data_samples[index]], options)[1]
         torch.testing.assert_close(alone[0].heatmaps, together[index].heatmaps, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(shuffled[place].heatmaps, together[index].heatmaps, atol=1e-5, rtol=1e-4)
 
@@ -249,10 +251,20 @@ def test_estimates_of_all_steps_are_handed_out_on_request():
 
 
 def video_model(**test_cfg):
-    config = tiny_model('vit', temporal_neck=dict(type='SpatioTemporalRepresentationLearner', width=16, depth=1,
-                                                  num_heads=2, feature_size=(4, 6), out_channels=8))
-    config['head'] = dict(type='DiffusionHeatmapHead', in_channels=8, out_channels=K, decoder=CODECS['heatmap'],
-                          denoiser=DENOISER)
+    config = tiny_model(
+        'vit',
+        temporal_neck=dict(
+            type='SpatioTemporalRepresentationLearner',
+            width=16,
+            depth=1,
+            num_heads=2,
+            feature_size=(4, 6),
+            out_channels=8,
+        ),
+    )
+    config['head'] = dict(
+        type='DiffusionHeatmapHead', in_channels=8, out_channels=K, decoder=CODECS['heatmap'], denoiser=DENOISER
+    )
     config['test_cfg'] = test_cfg
     torch.manual_seed(0)
     return MODELS.build(config)
@@ -283,13 +295,21 @@ def test_chosen_keypoints_are_chosen_in_the_hypotheses_as_well():
 def test_works_on_single_images_in_the_stock_estimator(flip_test):
     torch.manual_seed(0)
     config = tiny_model('resnet')
-    model = MODELS.build(dict(
-        type='TopdownPoseEstimator',
-        data_preprocessor=dict(type='mmpose.PoseDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3),
-        backbone=config['backbone'],
-        head=dict(type='DiffusionHeatmapHead', in_channels=64, out_channels=K, decoder=CODECS['heatmap'],
-                  denoiser=dict(DENOISER, upsample_factor=8)),
-        test_cfg=dict(flip_test=flip_test, num_steps=2, num_hypotheses=2)))
+    model = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            data_preprocessor=dict(type='mmpose.PoseDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3),
+            backbone=config['backbone'],
+            head=dict(
+                type='DiffusionHeatmapHead',
+                in_channels=64,
+                out_channels=K,
+                decoder=CODECS['heatmap'],
+                denoiser=dict(DENOISER, upsample_factor=8),
+            ),
+            test_cfg=dict(flip_test=flip_test, num_steps=2, num_hypotheses=2),
+        )
+    )
     data = random_clips(num_frames=1)
     data['inputs'] = [clip[0] for clip in data['inputs']]
     model.train()
@@ -310,25 +330,33 @@ def test_nan_in_features_or_targets_names_the_sample():
         head.loss((features(),), data_samples)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(num_steps=0), 'num_steps must be an integer from 1 to 1000'),
-    (dict(num_steps=1001), 'num_steps must be an integer from 1 to 1000'),
-    (dict(num_steps=[3, 5]), 'strictly descending'),
-    (dict(num_hypotheses=0), 'num_hypotheses must be an integer of at least 1'),
-    (dict(output_hypotheses=True), 'set test_cfg.num_hypotheses to 2 or more'),
-    (dict(seed='a'), 'seed must be an integer or None'),
-    (dict(flip_test=True, flip_mode='udp_combined'), 'flip_mode must be heatmap')])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(num_steps=0), 'num_steps must be an integer from 1 to 1000'),
+        (dict(num_steps=1001), 'num_steps must be an integer from 1 to 1000'),
+        (dict(num_steps=[3, 5]), 'strictly descending'),
+        (dict(num_hypotheses=0), 'num_hypotheses must be an integer of at least 1'),
+        (dict(output_hypotheses=True), 'set test_cfg.num_hypotheses to 2 or more'),
+        (dict(seed='a'), 'seed must be an integer or None'),
+        (dict(flip_test=True, flip_mode='udp_combined'), 'flip_mode must be heatmap'),
+    ],
+)
 def test_impossible_sampling_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build().predict([(features(),)] * 2 if 'flip_test' in options else (features(),), samples(), options)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(draws_per_clip=0), 'draws_per_clip must be at least 1'),
-    (dict(scheduler=dict(type='Magic')), 'unknown scheduler type'),
-    (dict(signal=dict(scale=-1)), 'scale must be positive'),
-    (dict(decoder=dict(CODECS['heatmap'], type='UDPHeatmap', heatmap_type='combined')), "heatmap_type='gaussian'"),
-    (dict(decoder=CODECS['simcc']), 'diffuses Gaussian heatmaps')])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(draws_per_clip=0), 'draws_per_clip must be at least 1'),
+        (dict(scheduler=dict(type='Magic')), 'unknown scheduler type'),
+        (dict(signal=dict(scale=-1)), 'scale must be positive'),
+        (dict(decoder=dict(CODECS['heatmap'], type='UDPHeatmap', heatmap_type='combined')), "heatmap_type='gaussian'"),
+        (dict(decoder=CODECS['simcc']), 'diffuses Gaussian heatmaps'),
+    ],
+)
 def test_impossible_heads_are_refused_when_built(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)

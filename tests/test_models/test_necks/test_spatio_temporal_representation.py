@@ -17,9 +17,15 @@ def maps(num_frames=5, size=(6, 4), seed=0):
     return torch.randn(2, num_frames, 12, *size, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize('options', [
-    {}, dict(key_frame_shortcut=True, drop_path_rate=0.2), dict(out_channels=7),
-    dict(patch_size=2, key_frame_shortcut=True)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        dict(key_frame_shortcut=True, drop_path_rate=0.2),
+        dict(out_channels=7),
+        dict(patch_size=2, key_frame_shortcut=True),
+    ],
+)
 def test_promises_of_a_temporal_neck_hold(options):
     check_temporal_neck(build(**options))
 
