@@ -58,9 +58,10 @@ def main() -> None:
     if not Path(arguments.checkpoint).is_file() and '://' not in arguments.checkpoint:
         sys.exit(f'There is no checkpoint {arguments.checkpoint}')
 
-    from mmpose_diffusion.engine import build_runner, load_config
+    from mmpose_diffusion.engine import build_runner, load_config, load_strictly
 
     runner = build_runner(apply_arguments(load_config(arguments.config), arguments))
+    load_strictly(runner)
     metrics = runner.test()
     if arguments.out and runner.rank == 0:
         Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)

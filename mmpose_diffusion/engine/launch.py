@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -65,3 +67,27 @@ def build_runner(config: Config) -> Runner:
     if 'preprocess_cfg' in config:
         config.model.setdefault('data_preprocessor', config.preprocess_cfg)
     return Runner.from_cfg(config)
+
+
+def load_strictly(runner: Runner) -> None:
+    """Let a Runner refuse a checkpoint that does not fill its model exactly, where MMEngine would only log it.
+
+    For evaluation: weights left at random give figures that mean nothing. The Runner still loads at its own time, after
+    its hooks have prepared (an EMA hook builds its model then).
+    """
+    load = runner.load_checkpoint
+
+    def load_all(filename: str, *arguments: Any, **options: Any) -> dict:
+        try:
+            return load(filename, *arguments, **{**options, 'strict': True})
+        except RuntimeError as error:
+            if 'do not match exactly' not in str(error):
+                raise
+            # Missing and unexpected keys are listed last, after every weight of another size.
+            lines = [line for line in reversed(str(error).splitlines()[1:]) if line.strip()]
+            differences = '; '.join(textwrap.shorten(line, 300, placeholder=' ...') for line in lines[:3])
+            raise ValueError(
+                f'{filename} is no checkpoint of the model in {runner.cfg.filename or "the config"}: {differences}'
+            ) from error
+
+    runner.load_checkpoint = load_all
