@@ -9,6 +9,7 @@ types are allowed by name instead, for every way in which mmengine and MMPose lo
 from __future__ import annotations
 
 import codecs
+import difflib
 import os
 import pickle
 import tempfile
@@ -25,6 +26,7 @@ from mmengine.dist import barrier
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 
 try:
     from numpy._core import multiarray  # numpy >= 2
@@ -130,12 +132,49 @@ def load_from_http_allow_list(url: str, map_location: Any = None) -> dict:
     return load_checkpoint_file(str(path), map_location)
 
 
+def load_from_zoo_allow_list(filename: str, map_location: Any = None) -> dict:
+    """mmengine's loader for the names of its model zoos: `torchvision://resnet18`, `mmcls://...`, `openmmlab://...`."""
+    scheme, name = filename.split('://', 1)
+    if scheme in ('open-mmlab', 'openmmlab'):
+        name = mmengine_checkpoint.get_deprecated_model_names().get(name, name)
+        addresses = mmengine_checkpoint.get_external_models()
+    elif scheme == 'mmcls':
+        addresses = mmengine_checkpoint.get_mmcls_models()
+    else:
+        addresses = mmengine_checkpoint.get_torchvision_models()
+    if name not in addresses:
+        close = difflib.get_close_matches(name, addresses, n=3) or sorted(addresses)[:3]
+        raise ValueError(f'{scheme}:// has no model {name}; it has, for example, {", ".join(close)}')
+    if '://' in addresses[name]:
+        checkpoint = load_from_http_allow_list(addresses[name], map_location)
+    else:  # a file that the user listed in open_mmlab.json
+        home = Path(mmengine_checkpoint._get_mmengine_home())
+        checkpoint = load_checkpoint_file(str(home / addresses[name]), map_location)
+    return mmengine_checkpoint._process_mmcls_checkpoint(checkpoint) if scheme == 'mmcls' else checkpoint
+
+
+def load_from_storage_allow_list(filename: str, map_location: Any = None) -> dict:
+    """In place of mmengine's loaders for storage services, which unpickle whatever they are sent."""
+    raise ValueError(
+        f'{filename} was refused: checkpoints are not loaded straight from storage services; '
+        'download the file and give its path'
+    )
+
+
+LOADERS = {
+    load_from_allow_list: ('',),
+    load_from_http_allow_list: ('http://', 'https://'),
+    load_from_zoo_allow_list: ('torchvision://', 'modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://'),
+    load_from_storage_allow_list: ('pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
+}
+
+
 def install_allow_list() -> None:
-    """Let torch know the harmless types, and mmengine load files and addresses through `load_checkpoint_file`."""
+    """Let torch know the harmless types, and mmengine load from everywhere through `load_checkpoint_file`."""
     if CAN_ALLOW_BY_NAME:
         torch.serialization.add_safe_globals([(kind, name) for name, kind in allowed_types().items()])
-    CheckpointLoader.register_scheme('', load_from_allow_list, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http_allow_list, force=True)
+    for loader, prefixes in LOADERS.items():
+        CheckpointLoader.register_scheme(prefixes, loader, force=True)
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
-from mmengine.runner.checkpoint import save_checkpoint
+from mmengine.runner.checkpoint import get_torchvision_models, save_checkpoint
 
 from mmpose_diffusion.engine import AtomicLocalBackend, checkpoint_files, load_checkpoint_file
 
@@ -114,6 +115,71 @@ def test_downloaded_checkpoint_is_as_safe_as_a_local_one(tmp_path, monkeypatch, 
         else:
             assert CheckpointLoader.load_checkpoint(url) == state
         server.shutdown()
+
+
+# A name in each of mmengine's zoos, and where it leads.
+ZOO = {
+    'torchvision://': ('resnet18', Path(get_torchvision_models()['resnet18']).name),
+    'modelzoo://': ('resnet18', Path(get_torchvision_models()['resnet18']).name),
+    'open-mmlab://': ('vgg16_caffe', 'vgg16_caffe-292e1171.pth'),
+    'openmmlab://': ('vgg16_caffe', 'vgg16_caffe-292e1171.pth'),
+    'mmcls://': ('vgg11', 'vgg11_batch256_imagenet_20210208-4271cd6c.pth'),
+    'https://': ('example.org/weights.pth', 'weights.pth'),
+    'http://': ('example.org/weights.pth', 'weights.pth'),
+    '': ('{folder}/weights.pth', 'weights.pth'),
+}
+STORAGE = {'pavi://': 'pavi://x', r'(\S+\:)?s3://': 'cluster:s3://x', r'(\S+\:)?petrel://': 'petrel://x'}
+
+
+def name_in_zoo(scheme, folder, content):
+    """What to ask for so that the file with this content is loaded; it lies where a download would have put it."""
+    name, file = ZOO[scheme]
+    torch.save(content, folder / file)
+    return scheme + name.format(folder=folder)
+
+
+@pytest.fixture
+def downloads(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(torch.hub, '_hub_dir', None)
+    (tmp_path / 'hub/checkpoints').mkdir(parents=True)
+    return tmp_path / 'hub/checkpoints'
+
+
+@pytest.mark.usefixtures('either_mechanism')
+@pytest.mark.parametrize('scheme', sorted(set(CheckpointLoader._schemes) - set(STORAGE)))
+def test_no_scheme_runs_code_of_a_file(scheme, downloads):
+    trace = downloads / 'it_ran'
+    filename = name_in_zoo(scheme, downloads, dict(state_dict={}, extra=RunsCode(f'touch {trace}')))
+    with pytest.raises(ValueError, match=r'\.pth was refused'):
+        CheckpointLoader.load_checkpoint(filename)
+    assert not trace.exists()
+    weights = {'backbone.weight': torch.ones(2)}
+    loaded = CheckpointLoader.load_checkpoint(name_in_zoo(scheme, downloads, dict(state_dict=weights)))
+    assert list(loaded['state_dict']) == (['weight'] if scheme == 'mmcls://' else ['backbone.weight'])
+
+
+@pytest.mark.usefixtures('either_mechanism')
+def test_model_listed_as_file_in_the_zoo_runs_no_code(tmp_path, monkeypatch):
+    trace = tmp_path / 'it_ran'
+    monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
+    (tmp_path / 'open_mmlab.json').write_text('{"mine": "mine.pth"}')
+    torch.save(dict(state_dict={}, extra=RunsCode(f'touch {trace}')), tmp_path / 'mine.pth')
+    with pytest.raises(ValueError, match=r'mine\.pth was refused'):
+        CheckpointLoader.load_checkpoint('openmmlab://mine')
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('scheme', STORAGE)
+def test_storage_services_are_refused(scheme):
+    assert scheme in CheckpointLoader._schemes
+    with pytest.raises(ValueError, match='download the file'):
+        CheckpointLoader.load_checkpoint(STORAGE[scheme])
+
+
+def test_unknown_name_in_a_zoo_gets_suggestions():
+    with pytest.raises(ValueError, match='torchvision:// has no model resnet18x; .* resnet18'):
+        CheckpointLoader.load_checkpoint('torchvision://resnet18x')
 
 
 def test_missing_checkpoint_is_named():
