@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .mesh import Surface, loft, patch
+from .mesh import PART, Surface, loft, patch
 from .skeleton import BONE, SIDES, Body, average_body
 
 
@@ -169,8 +169,7 @@ def _skirt(body: Body) -> Surface:
     on_right = surface.vertices[:, 1] < 0
     surface.bones[on_right, 1] = BONE['right_thigh']
     from_right = on_right[surface.faces].mean(axis=1) > 0.5
-    thigh, other = (surface.parts.max(), surface.parts.max() + 3)  # PARTS lists the right leg three places on
-    surface.parts[from_right & (surface.parts == thigh)] = other
+    surface.parts[from_right & (surface.parts == PART['left_thigh'])] = PART['right_thigh']
     surface.nearness = 0.1  # cloth covers the thighs it follows
     return surface
 
@@ -187,7 +186,7 @@ def _head(body: Body, outfit: Outfit) -> list[Surface]:
     origin = body.bone_origins()[bone]
     rings = np.concatenate([HEAD_RINGS * body.head, np.zeros((len(HEAD_RINGS), 1))], axis=1)
     skull = loft('head', rings, 20, (bone, bone), 'head', origin)
-    skull.parts[np.cos(skull.angle) > 0.05] = skull.parts[0] + 13  # 'face' ends the list of parts
+    skull.parts[np.cos(skull.angle) > 0.05] = PART['face']
     surfaces = [skull, *_ears(body, bone, origin)]
     for name, corners in face_details(body.head).items():
         surfaces.append(patch(name, corners + origin, bone, 'face', nearness=0.012))

@@ -1,6 +1,6 @@
 """Draws the plan of one video: who does what where, in which light, in front of what, seen by which camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from .kinematics import PosedSkeleton
 from .mesh import SkinnedMesh
 from .props import OCCLUDERS, Prop, occluder, stool
 from .rotations import unit
-from .skeleton import Body, random_body
+from .skeleton import BONE, SIDES, Body, random_body
 from .style import MotionStyle, random_style
 
 LAYOUT_ATTEMPTS = 40
@@ -82,7 +82,7 @@ def make_performer(
     """A random person performing `action`; at time 0 at `position` [2]."""
     body, look, style = random_body(generator), random_look(generator), random_style(generator)
     if curvature is not None:
-        style = MotionStyle(style.tempo, style.amplitude, style.phase, style.leading, curvature)
+        style = replace(style, curvature=curvature)
     pose = perform(action, times, body, style, position, yaw)
     return Performer(action, body, style, build_person(body, look), pose)
 
@@ -181,7 +181,8 @@ def _stool_for(person: Performer, generator: np.random.Generator) -> Prop:
     yaw = float(np.arctan2(forward[1], forward[0]))
     height = person.body.ankle_height + person.body.shin - 0.06
     # The feet tell where the seat is, also when the video does not last until the person sits.
-    heels = person.pose.origins[:, [12, 15], :2].mean(axis=(0, 1))
+    ankles = [BONE[f'{side}_foot'] for side in SIDES]
+    heels = person.pose.origins[:, ankles, :2].mean(axis=(0, 1))
     seat = heels - 0.88 * person.body.thigh * np.array([np.cos(yaw), np.sin(yaw)])
     seat = 0.5 * (seat + pelvis[lowest, :2]) if pelvis[lowest, 2] < height + 0.2 else seat
     return stool(seat, height, yaw, generator.uniform(40, 190, 3))

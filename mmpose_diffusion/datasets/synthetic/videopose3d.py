@@ -5,6 +5,7 @@
 """
 
 import io
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from .detector_noise import noisy_detections
 from .kinematics import PosedSkeleton
 from .rotations import rotate
 from .skeleton import BONE, Body, random_body
-from .style import MotionStyle, random_style
+from .style import random_style
 from .video import video_generator
 
 H36M_KEPT = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)  # of 32, the 17 that readers use
@@ -174,7 +175,7 @@ def _perform(action: str, frames: int, body: Body, generator: np.random.Generato
     """One take of `action` near the origin, [frames, 32, 3] float32."""
     style = random_style(generator)
     curvature = float(generator.choice([-1.0, 1.0]) * generator.uniform(0.6, 0.95))
-    style = MotionStyle(style.tempo, style.amplitude, style.phase, style.leading, curvature)
+    style = replace(style, curvature=curvature)
     yaw = float(generator.uniform(-np.pi, np.pi))
     times = np.arange(frames) / FRAMES_PER_SECOND
     position = generator.uniform(-0.3, 0.3, 2)
