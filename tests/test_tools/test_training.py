@@ -16,6 +16,12 @@ def load_weights(work_dir, epoch):
     return torch.load(work_dir / f'epoch_{epoch}.pth', weights_only=True)['state_dict']
 
 
+def predicted_people(folder):
+    """Image id and number in the image of everybody in the result files."""
+    contents = [json.loads(path.read_text()) for path in sorted(folder.glob('*.json'))]
+    return [(person['image_id'], person['track_id']) for content in contents for person in content['annotations']]
+
+
 def test_checkpoint_of_training_is_evaluated_and_used_by_the_stock_inferencer(tmp_path, make_config, run_tool, world):
     config = make_config()
     run_tool('tools/train.py', config, '--work-dir', tmp_path / 'run')
@@ -55,15 +61,27 @@ def test_killed_training_resumes_to_the_same_losses(tmp_path, make_config, run_t
     torch.testing.assert_close(load_weights(tmp_path / 'killed', epochs), load_weights(tmp_path / 'whole', epochs))
 
 
-def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path, make_config, run_tool):
-    run_tool('tools/train.py', make_config('one.py', batch_size=4), '--work-dir', tmp_path / 'one')
-    run_tool('tools/dist_train.sh', make_config('two.py', batch_size=2), 2, '--work-dir', tmp_path / 'two')
+def test_two_processes_train_as_one_with_the_doubled_batch_and_evaluate_each_sample_once(
+    tmp_path, make_config, run_tool
+):
+    # 15 samples: the second process repeats one. Two workers deal three batches out of order.
+    options = [
+        f'val_dataloader.{option}' for option in ('num_workers=2', 'batch_sampler.num_workers=2', 'batch_size=3')
+    ]
+    options += ['val_dataloader.dataset.indices=15', 'val_evaluator.nms_mode=none']
+    for name, batch_size, start in (('one', 4, ['tools/train.py']), ('two', 2, ['tools/dist_train.sh'])):
+        config, processes = make_config(f'{name}.py', batch_size=batch_size), [2] if name == 'two' else []
+        outfiles = f'val_evaluator.outfile_prefix={tmp_path / "results" / name}'
+        folder = ['--work-dir', tmp_path / name]
+        run_tool(*start, config, *processes, *folder, '--cfg-options', *options, outfiles)
     for epoch in (1, 3):
         torch.testing.assert_close(
             load_weights(tmp_path / 'two', epoch), load_weights(tmp_path / 'one', epoch), rtol=1e-4, atol=1e-5
         )
-    # The two evaluate what the one does, each sample once.
     assert read_metrics(tmp_path / 'two') == pytest.approx(read_metrics(tmp_path / 'one'), abs=1e-6)
+    people = {name: predicted_people(tmp_path / 'results' / name) for name in ('one', 'two')}
+    assert len(people['one']) == 15
+    assert people['two'] == people['one']
 
 
 @pytest.mark.parametrize(
