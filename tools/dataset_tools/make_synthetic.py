@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from mmpose_diffusion.datasets.synthetic import ACTIONS, DIFFICULTIES
 from mmpose_diffusion.datasets.synthetic.contact_sheet import write_action_sheet, write_contact_sheet
 from mmpose_diffusion.datasets.synthetic.dataset_writer import SPLITS, WorldSettings, write_videos
@@ -52,6 +54,18 @@ def busy_seconds() -> float:
     return sum(os.times()[:4])
 
 
+def write_motions_with_bar(out: Path, settings: WorldSettings) -> list[Path]:
+    """Write the npz files; a progress bar appears when that takes longer than two seconds."""
+    with tqdm(unit='step', delay=2) as progress:
+
+        def report(what: str, done: int, total: int) -> None:
+            progress.total = total
+            progress.set_postfix_str(what, refresh=False)
+            progress.update(done - progress.n)
+
+        return write_motions(out, settings, report)
+
+
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(1)  # processes share the cores, not threads
@@ -68,7 +82,7 @@ def main() -> None:
                 drawn += frames
                 progress.update()
         seconds, busy = time.perf_counter() - start, busy_seconds() - busy_before
-        paths = write_motions(args.out, settings)
+        paths = write_motions_with_bar(args.out, settings)
     except (ValueError, OSError) as error:
         sys.exit(f'make_synthetic: {error}')
     print(

@@ -5,6 +5,7 @@
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
@@ -27,6 +28,7 @@ H36M_LEFT, H36M_RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]  # among th
 FRAMES_PER_SECOND = 50
 CAMERA_SIZES = ((1000, 1002), (1000, 1000), (1000, 1000), (1000, 1002))
 SUBJECTS = {'train': (1, 5, 6, 7, 8), 'val': (9, 11), 'test': (9, 11)}  # as Human3.6M is divided
+TAKES = (*ACTIONS, 'Walking 1')  # what each subject performs
 _FIRST_FREE_SUBJECT = {'train': 12, 'val': 13, 'test': 13}
 
 
@@ -123,11 +125,13 @@ def quaternion_matrix(q: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
-def make_motions(seed: int, split: str, subjects: int, frames: int) -> dict[str, Any]:
+def make_motions(
+    seed: int, split: str, subjects: int, frames: int, on_take: Callable[[str], None] | None = None
+) -> dict[str, Any]:
     """All arrays of a split, as nested dictionaries subject -> action (-> list of cameras).
 
     Every subject performs every action once, Walking twice ("Walking" and "Walking 1"), in `frames` frames at 50 a
-    second.
+    second. `on_take` is called with the name of each of these takes before it is made.
     """
     motions: dict[str, Any] = {key: {} for key in ('positions_3d', 'cameras', 'positions_2d', 'positions_2d_detected')}
     motions['detection_errors'] = {}
@@ -137,7 +141,9 @@ def make_motions(seed: int, split: str, subjects: int, frames: int) -> dict[str,
         for store in motions.values():
             store[subject] = {}
         motions['cameras'][subject] = cameras
-        for action in (*ACTIONS, 'Walking 1'):
+        for action in TAKES:
+            if on_take:
+                on_take(f'{subject} {action}')
             joints = _perform(action.split(' ')[0], frames, body, generator)
             exact = [project_to_pixels(joints[:, H36M_KEPT], camera).astype(np.float32) for camera in cameras]
             noisy = [noisy_detections(view, H36M_LEFT, H36M_RIGHT, generator) for view in exact]
@@ -151,10 +157,13 @@ def make_motions(seed: int, split: str, subjects: int, frames: int) -> dict[str,
     return motions
 
 
-def write_motions(root: str | Path, settings: WorldSettings) -> list[Path]:
+def write_motions(
+    root: str | Path, settings: WorldSettings, report: Callable[[str, int, int], None] | None = None
+) -> list[Path]:
     """Write videopose3d_<split>.npz (all) and videopose3d_<split>_detected.npz (the noisy 2D as `positions_2d`).
 
-    Files that are already there are left alone.
+    Files that are already there are left alone. `report` is called before each take and each file with what comes
+    next, the number of steps done and the number of all steps, and once at the end.
     """
     root, split = Path(root), settings.split
     claim_folder(root, settings)
@@ -162,12 +171,20 @@ def write_motions(root: str | Path, settings: WorldSettings) -> list[Path]:
     if all(path.exists() for path in paths):
         return paths
     subjects = settings.motion_subjects or len(SUBJECTS[split])
-    motions = make_motions(settings.seed, split, subjects, settings.motion_frames)
+    total, steps = subjects * len(TAKES) + len(paths), count()
+
+    def step(what: str) -> None:
+        if report:
+            report(what, next(steps), total)
+
+    motions = make_motions(settings.seed, split, subjects, settings.motion_frames, step)
     detected = {'positions_2d': motions['positions_2d_detected'], 'metadata': motions['metadata']}
     for path, arrays in zip(paths, (motions, detected), strict=True):
+        step(path.name)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_aside(path, buffer.getvalue())
+    step('done')
     return paths
 
 

@@ -1,9 +1,11 @@
 import runpy
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 TOOL = Path(__file__).parents[3] / 'tools/dataset_tools/make_synthetic.py'
 
@@ -29,6 +31,31 @@ def test_tool_writes_both_layouts_and_a_sheet_and_reports_its_speed(make_synthet
     output = capsys.readouterr()
     assert 'frames/s' in output.out
     assert '1/1' in output.err, 'a progress bar'
+
+
+def test_tool_finds_the_package_of_its_own_checkout(make_synthetic, monkeypatch):
+    root = TOOL.parents[2]
+    monkeypatch.setattr(sys, 'path', [entry for entry in sys.path if Path(entry).resolve() != root])
+    monkeypatch.chdir(Path(sys.prefix))
+    assert PathFinder.find_spec('mmpose_diffusion', sys.path) is None
+    with pytest.raises(SystemExit, match='^0$'):
+        make_synthetic('--help')
+    found = PathFinder.find_spec('mmpose_diffusion', sys.path)
+    assert found is not None
+    assert Path(found.origin) == root / 'mmpose_diffusion/__init__.py'
+
+
+def test_slow_npz_step_shows_a_bar(make_synthetic, monkeypatch, tmp_path, capsys):
+    original = tqdm.__init__
+
+    def at_once(self, *arguments, **options):
+        original(self, *arguments, **{**options, 'delay': 0, 'mininterval': 0})
+
+    monkeypatch.setattr(tqdm, '__init__', at_once)
+    make_synthetic(tmp_path, *SMALL, '--difficulty', 'easy')
+    errors = capsys.readouterr().err
+    assert '15/15' in errors
+    assert 'S1 Walking 1' in errors
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

@@ -116,6 +116,16 @@ def test_files_are_read_back_and_repeat_byte_for_byte(tmp_path):
     )
 
 
+def test_every_take_and_file_is_reported(tmp_path):
+    settings = WorldSettings(split='val', motion_subjects=2, motion_frames=2)
+    reports = []
+    write_motions(tmp_path, settings, lambda *report: reports.append(report))
+    assert [done for _, done, _ in reports] == list(range(len(reports)))
+    assert {total for _, _, total in reports} == {reports[-1][1]} == {2 * 13 + 2}
+    assert [what for what, _, _ in reports[-4:]] == [
+        'S11 Walking 1', 'videopose3d_val.npz', 'videopose3d_val_detected.npz', 'done']  # fmt: skip
+
+
 def test_people_of_train_and_val_are_different():
     assert subject_names('train', 7) == ['S1', 'S5', 'S6', 'S7', 'S8', 'S12', 'S14']
     assert subject_names('val', 3) == ['S9', 'S11', 'S13']
