@@ -64,8 +64,7 @@ def main() -> None:
     load_strictly(runner)
     metrics = runner.test()
     if arguments.out and runner.rank == 0:
-        Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)
-        mmengine.dump(metrics, arguments.out)
+        mmengine.dump(metrics, arguments.out, backend_args=dict(backend='atomic_local'))
 
 
 if __name__ == '__main__':

@@ -2,8 +2,5 @@ _base_ = ['mmpose::_base_/default_runtime.py']
 
 custom_imports = dict(imports=['mmpose_diffusion'], allow_failed_imports=False)
 
-# Checkpoints appear whole or not at all.
-default_hooks = dict(checkpoint=dict(backend_args=dict(backend='atomic_local')))
-
 # Augmentations and noise differ in every epoch, and are the same in a run that was interrupted and resumed.
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='EpochSeedHook')]

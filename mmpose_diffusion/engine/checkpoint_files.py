@@ -12,7 +12,7 @@ import codecs
 import difflib
 import os
 import pickle
-import tempfile
+import re
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,27 +177,48 @@ def install_allow_list() -> None:
         CheckpointLoader.register_scheme(prefixes, loader, force=True)
 
 
+def latest_checkpoint(folder: str | Path) -> Path | None:
+    """The checkpoint to resume from: the one that mmengine noted in `last_checkpoint`, else the newest that is there.
+
+    A run that was killed leaves the note empty, missing, or naming a file that has been removed since.
+    """
+    note = Path(folder) / 'last_checkpoint'
+    noted = Path(note.read_text().strip()) if note.is_file() else Path()
+    if noted.is_file():
+        return noted
+    numbered = [(path, re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)) for path in Path(folder).glob('*.pth')]
+    return max(
+        (path for path, match in numbered if match),
+        key=lambda path: (path.stat().st_mtime_ns, int(path.stem.split('_')[1])),
+        default=None,
+    )
+
+
 class AtomicLocalBackend(LocalBackend):
     """Local files that appear whole or not at all: written aside, then renamed.
 
-    Used by the checkpoint hook through ``backend_args=dict(backend='atomic_local')``.
+    Asked for through ``backend_args=dict(backend='atomic_local')``. What a killed process leaves aside,
+    ``.<name>.partial``, is overwritten by the next that writes the file.
     """
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         """Write bytes aside, flush them to the disk and rename the file to its name."""
         target = Path(filepath)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f'.{target.name}.')
+        aside = target.with_name(f'.{target.name}.partial')
         try:
-            with os.fdopen(handle, 'wb') as file:
+            with aside.open('wb') as file:
                 file.write(obj)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(aside, 0o644)
             os.replace(aside, target)
         except BaseException:
-            Path(aside).unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             raise
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """As `put`, for text."""
+        self.put(obj.encode(encoding), filepath)
 
 
 register_backend('atomic_local', AtomicLocalBackend, force=True)

@@ -13,6 +13,8 @@ from mmengine.config import Config
 from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 
+from .checkpoint_files import latest_checkpoint
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -42,14 +44,36 @@ def load_config(name: str) -> Config:
     return Config.fromfile(find_config(name))
 
 
+def wrapper_without_gpu(config: Config) -> dict:
+    """How several processes on the CPU share a model; mmengine names a GPU for each unless told that there is none."""
+    defaults = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        device_ids=None,
+        find_unused_parameters=config.get('find_unused_parameters', False),
+    )
+    return {**defaults, **(config.get('model_wrapper_cfg') or {})}
+
+
 def prepare_processes(config: Config) -> None:
     """Start the process group where mmengine cannot: several processes without a GPU (gloo)."""
     if config.get('launcher', 'none') != 'pytorch' or torch.cuda.is_available() or is_distributed():
         return
     torch.distributed.init_process_group('gloo')
-    # mmengine names a GPU for every process unless told that there is none.
-    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
-    config.model_wrapper_cfg = {**wrapper, **config.get('model_wrapper_cfg', {})}
+    config.model_wrapper_cfg = wrapper_without_gpu(config)
+
+
+def prepare_checkpoints(config: Config) -> None:
+    """Have checkpoints written whole or not at all, and find the one to resume from after whatever ended the run."""
+    hooks = config.get('default_hooks') or {}
+    hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # absent: mmengine's; None: unwanted
+    is_local = hook and '://' not in (hook.get('out_dir') or '')
+    if is_local and not hook.get('backend_args') and not hook.get('file_client_args'):
+        config.default_hooks = {**hooks, 'checkpoint': {**hook, 'backend_args': dict(backend='atomic_local')}}
+    if config.get('resume') and not config.get('load_from'):
+        latest = latest_checkpoint(config.work_dir)
+        config.load_from = str(latest) if latest else None
+        config.resume = latest is not None
 
 
 def share_cores(config: Config) -> None:
@@ -63,6 +87,7 @@ def share_cores(config: Config) -> None:
 def build_runner(config: Config) -> Runner:
     """The mmengine Runner of a config, with one, many or no GPUs."""
     prepare_processes(config)
+    prepare_checkpoints(config)
     share_cores(config)
     if 'preprocess_cfg' in config:
         config.model.setdefault('data_preprocessor', config.preprocess_cfg)

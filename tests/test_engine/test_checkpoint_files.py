@@ -14,6 +14,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_torchvision_models, save_checkpoint
 
 from mmpose_diffusion.engine import AtomicLocalBackend, checkpoint_files, load_checkpoint_file
+from mmpose_diffusion.engine.checkpoint_files import latest_checkpoint
 
 
 class RunsCode:
@@ -201,9 +202,31 @@ def test_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert target.read_bytes() == b'old'
     AtomicLocalBackend().put(b'new', target)
     assert target.read_bytes() == b'new'
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_failed_write_leaves_no_litter(tmp_path):
     with pytest.raises(TypeError):
         AtomicLocalBackend().put('not bytes', tmp_path / 'epoch_1.pth')
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(('umask', 'mode'), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_written_file_has_the_rights_the_user_wants(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        AtomicLocalBackend().put_text('text', tmp_path / 'metrics.json')
+    finally:
+        os.umask(before)
+    assert (tmp_path / 'metrics.json').stat().st_mode & 0o777 == mode
+    assert (tmp_path / 'metrics.json').read_text() == 'text'
+
+
+def test_latest_checkpoint_is_the_noted_one_else_the_newest(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    for number, name in enumerate(['epoch_2.pth', 'epoch_10.pth', 'epoch_9.pth', 'best_AP_epoch_9.pth']):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (number, number))
+    assert latest_checkpoint(tmp_path) == tmp_path / 'epoch_9.pth'
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    assert latest_checkpoint(tmp_path) == tmp_path / 'epoch_2.pth'

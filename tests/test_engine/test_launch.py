@@ -2,14 +2,17 @@ import time
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import CheckpointHook
 from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmpose_diffusion.engine import find_config, load_strictly
-from mmpose_diffusion.engine.launch import config_folder
+from mmpose_diffusion.engine import AtomicLocalBackend, build_runner, find_config, load_strictly
+from mmpose_diffusion.engine.launch import config_folder, wrapper_without_gpu
 
 
 def test_config_is_found_by_path_and_by_bare_name(tmp_path):
@@ -37,13 +40,24 @@ def test_config_names_are_unique_in_the_package():
     assert sorted(names) == sorted(set(names))
 
 
+@MODELS.register_module()
 class OneLayer(BaseModel):
     def __init__(self, size=2):
         super().__init__()
         self.layer = torch.nn.Linear(size, size)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        return [self.layer(torch.stack(inputs)).sum()]
+        total = self.layer(torch.stack(inputs)).sum()
+        return dict(loss=total) if mode == 'loss' else [total]
+
+
+@DATASETS.register_module()
+class TwoNumbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return dict(inputs=torch.ones(2))
 
 
 class KeepsOutputs(BaseMetric):
@@ -100,3 +114,62 @@ def test_long_lists_of_missing_weights_are_cut(tmp_path, strict_runner):
     with pytest.raises(ValueError, match=r'missing keys.*layer.*block\.0\.weight') as refusal:
         strict_runner(tmp_path / 'long.pth').test()
     assert len(str(refusal.value)) < 1000
+
+
+def train(folder, epochs, **settings):
+    """Train with a config that inherits nothing from this package."""
+    config = Config(
+        dict(
+            model=dict(type='OneLayer'),
+            train_dataloader=dict(batch_size=1, dataset=dict(type='TwoNumbers'), sampler=dict(type='DefaultSampler')),
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            default_scope='mmengine',
+            work_dir=str(folder),
+            experiment_name=f'train_{time.monotonic_ns()}',
+            **settings,
+        )
+    )
+    runner = build_runner(config)
+    runner.train()
+    return runner
+
+
+def checkpoint_hook(runner):
+    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+
+
+def test_every_config_writes_whole_checkpoints(tmp_path):
+    assert isinstance(checkpoint_hook(train(tmp_path, 1)).file_backend, AtomicLocalBackend)
+    assert (tmp_path / 'epoch_1.pth').is_file()
+
+
+def test_chosen_storage_of_checkpoints_is_kept(tmp_path):
+    hooks = dict(checkpoint=dict(type='CheckpointHook', backend_args=dict(backend='local')))
+    assert not isinstance(checkpoint_hook(train(tmp_path, 1, default_hooks=hooks)).file_backend, AtomicLocalBackend)
+
+
+@pytest.mark.parametrize('note', ['', None, 'removed.pth'], ids=['empty', 'missing', 'stale'])
+def test_training_resumes_whatever_last_checkpoint_says(tmp_path, note):
+    train(tmp_path, 2)
+    (tmp_path / '.epoch_3.pth.partial').write_bytes(b'cut off')
+    (tmp_path / 'last_checkpoint').unlink()
+    if note is not None:
+        (tmp_path / 'last_checkpoint').write_text(note)
+    runner = train(tmp_path, 3, resume=True)
+    assert runner.iter == 3
+    assert runner.message_hub.get_scalar('train/loss').data[0].size == 3  # the history of the first two went on
+    assert {path.name for path in tmp_path.glob('*epoch_*')} == {f'epoch_{number}.pth' for number in (1, 2, 3)}
+
+
+def test_resuming_without_any_checkpoint_starts_anew(tmp_path):
+    (tmp_path / 'last_checkpoint').touch()
+    assert train(tmp_path, 1, resume=True).iter == 1
+
+
+def test_processes_without_gpu_keep_the_config_s_settings():
+    assert not wrapper_without_gpu(Config())['find_unused_parameters']
+    wrapper = wrapper_without_gpu(Config(dict(find_unused_parameters=True, model_wrapper_cfg=dict(static_graph=True))))
+    assert wrapper['find_unused_parameters']
+    assert wrapper['static_graph']
+    assert wrapper['device_ids'] is None

@@ -14,7 +14,6 @@ param_scheduler = [
 ]
 default_hooks = dict(
     logger=dict(interval=20),
-    checkpoint=dict(interval=1, max_keep_ckpts=1),
+    checkpoint=dict(interval=1, max_keep_ckpts=2),
 )
-env_cfg = dict(dist_cfg=dict(backend='gloo'))
 randomness = dict(seed=0)
