@@ -4,21 +4,23 @@ import numpy as np
 import pytest
 
 from mmpose_diffusion.datasets.synthetic import Occlusion, generate_video
+from mmpose_diffusion.datasets.synthetic.anatomy import Outfit, person_surfaces
 from mmpose_diffusion.datasets.synthetic.appearance import build_person, random_look
 from mmpose_diffusion.datasets.synthetic.backdrop import paint_backdrop
 from mmpose_diffusion.datasets.synthetic.camera import CameraPath, look_at
 from mmpose_diffusion.datasets.synthetic.difficulty import get_difficulty
 from mmpose_diffusion.datasets.synthetic.labels import person_label
-from mmpose_diffusion.datasets.synthetic.mesh import PART
+from mmpose_diffusion.datasets.synthetic.mesh import PART, join, loft
 from mmpose_diffusion.datasets.synthetic.props import box
 from mmpose_diffusion.datasets.synthetic.rendering import SceneRenderer
 from mmpose_diffusion.datasets.synthetic.scene import Scene, _random_light, make_performer
-from mmpose_diffusion.datasets.synthetic.skeleton import POSETRACK_KEYPOINTS
+from mmpose_diffusion.datasets.synthetic.skeleton import BONE, POSETRACK_KEYPOINTS, keypoint_places
 from mmpose_diffusion.datasets.synthetic.video import _describe_people
 from mmpose_diffusion.datasets.synthetic.visibility import keypoint_occlusion
 
 FACING_CAMERA, TURNED_AWAY = -np.pi / 2, np.pi / 2
 BACKDROP = paint_backdrop(get_difficulty('easy'), 2.0, -6.0, np.random.default_rng(0))
+FAR_ENDS = {'elbow': 'upper_arm', 'wrist': 'forearm', 'knee': 'thigh', 'ankle': 'shin'}
 BODY = [POSETRACK_KEYPOINTS.index(f'{side}_{joint}') for side in ('left', 'right')
         for joint in ('shoulder', 'hip', 'knee', 'ankle')]  # fmt: skip
 
@@ -45,8 +47,70 @@ def mask_points(drawn, person, part):
     return np.stack([columns, rows], axis=-1) / 2 - 0.25
 
 
+def coded_joint(person, name, bone=None):
+    """A person who is only a white sphere of 4 cm around one keypoint, fixed to `bone`, or to the keypoint's own."""
+    own, offset = keypoint_places(person.body)[POSETRACK_KEYPOINTS.index(name)]
+    place = person.body.bone_origins()[own] + offset
+    angles = np.linspace(-np.pi / 2, np.pi / 2, 7)
+    rings = [(0.04 * np.sin(angle), 0.0, 0.04 * np.cos(angle), 0.04 * np.cos(angle), 0.0) for angle in angles]
+    fixed = own if bone is None else BONE[bone]
+    sphere = loft('joint', rings, 12, (fixed, fixed), 'torso', place, steps=1)
+    mesh = join([sphere], [np.full((len(sphere.faces), 3), 255.0)], person.body.bone_origins())
+    return replace(person, mesh=mesh)
+
+
+def centroids(scene, person):
+    """Where a person is in the picture, by the colours and by the labels that were drawn."""
+    flat = replace(scene.light, ambient=2.0, diffuse=0.0)
+    empty = replace(person.mesh, faces=person.mesh.faces[:0], colours=person.mesh.colours[:0],
+                    parts=person.mesh.parts[:0], nearness=person.mesh.nearness[:0])  # fmt: skip
+    with_joint, without = (
+        SceneRenderer(replace(scene, light=flat, people=[replace(person, mesh=mesh)]), BACKDROP).draw(0)
+        for mesh in (person.mesh, empty)
+    )
+    share = np.abs(with_joint.picture.astype(float) - without.picture).sum(axis=-1)
+    rows, columns = np.indices(share.shape)
+    by_colour = np.array([(share * columns).sum(), (share * rows).sum()]) / share.sum()
+    rows, columns = np.nonzero(with_joint.labels == person_label(0, PART['torso']))
+    return by_colour, np.array([columns.mean(), rows.mean()]) / 2 - 0.25
+
+
+@pytest.mark.parametrize(('action', 'yaw'), [('Waving', FACING_CAMERA), ('Kicking', -2.3), ('Running', 0.4)])
+def test_colour_coded_joints_are_drawn_where_the_keypoints_are(action, yaw):
+    scene, drawn = stage([((0.0, 0.0), yaw)], action=action)
+    person = scene.people[0]
+    keypoints, _ = seen(scene, drawn)
+    # The far end of a bone is drawn at the joint as well, not only the near end of the next one.
+    carriers = [(name, None) for name in POSETRACK_KEYPOINTS] + [
+        (f'{side}_{joint}', f'{side}_{bone}') for side in ('left', 'right') for joint, bone in FAR_ENDS.items()
+    ]  # fmt: skip
+    for name, bone in carriers:
+        expected = keypoints[POSETRACK_KEYPOINTS.index(name)]
+        for found in centroids(scene, coded_joint(person, name, bone)):
+            assert np.linalg.norm(found - expected) < 0.5, (name, bone)
+
+
+@pytest.mark.parametrize(('action', 'yaw'), [('Waving', FACING_CAMERA), ('Kicking', -2.3), ('Running', 0.4)])
+def test_limbs_are_drawn_around_their_joints(action, yaw):
+    scene, drawn = stage([((0.0, 0.0), yaw)], action=action)
+    keypoints, _ = seen(scene, drawn)
+    surfaces = person_surfaces(scene.people[0].body, Outfit())
+    starts = np.cumsum([0] + [len(surface.vertices) for surface in surfaces])
+    origins = scene.people[0].body.bone_origins()
+    limbs = {'arm': (('elbow', 'forearm'), ('wrist', 'hand')), 'leg': (('knee', 'shin'), ('ankle', 'foot'))}
+    for surface, start in zip(surfaces, starts, strict=False):
+        side, _, limb = surface.name.partition('_')
+        for joint, bone in limbs.get(limb, ()):
+            height = origins[BONE[f'{side}_{bone}'], 2]
+            ring = start + np.flatnonzero(np.abs(surface.vertices[:, 2] - height) < 1e-6)
+            assert len(ring) >= 10, 'the limb has a ring at its joint'
+            middle = drawn.vertices[0][ring].mean(axis=0)
+            expected = keypoints[POSETRACK_KEYPOINTS.index(f'{side}_{joint}')]
+            assert np.linalg.norm(middle - expected) < 0.5, (side, joint)
+
+
 @pytest.mark.parametrize('yaw', [FACING_CAMERA, -2.3, -0.9], ids=['front', 'left', 'right'])
-def test_projected_joints_hit_the_drawn_limb_ends(yaw):
+def test_drawn_parts_reach_from_joint_to_joint(yaw):
     scene, drawn = stage([((0.0, 0.0), yaw)])
     keypoints, reasons = seen(scene, drawn)
     checked = 0
