@@ -14,47 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.functional.json_values import numbers
+from ..evaluation.functional.posetrack17_layout import only, parse_annolist, points_of
+from ..evaluation.functional.posetrack_ap import JOINT_NAMES
 from .posetrack_files import frame_number
 from .video_pose_dataset import box_around_keypoints
 
 KEYPOINT_NAMES = (
-    'nose',
-    'head_bottom',
-    'head_top',
-    'left_ear',
-    'right_ear',
-    'left_shoulder',
-    'right_shoulder',
-    'left_elbow',
-    'right_elbow',
-    'left_wrist',
-    'right_wrist',
-    'left_hip',
-    'right_hip',
-    'left_knee',
-    'right_knee',
-    'left_ankle',
+    'nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder', 'left_elbow',
+    'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle',
     'right_ankle',
-)
-# Names of PoseTrack17's joint ids 0 to 14.
-JOINT_NAMES_17 = (
-    'right_ankle',
-    'right_knee',
-    'right_hip',
-    'left_hip',
-    'left_knee',
-    'left_ankle',
-    'right_wrist',
-    'right_elbow',
-    'right_shoulder',
-    'left_shoulder',
-    'left_elbow',
-    'left_wrist',
-    'head_bottom',
-    'nose',
-    'head_top',
-)
-PLACE_OF_JOINT_17 = tuple(KEYPOINT_NAMES.index(name) for name in JOINT_NAMES_17)
+)  # fmt: skip
+PLACE_OF_JOINT_17 = tuple(KEYPOINT_NAMES.index(name) for name in JOINT_NAMES)  # of joint ids 0 to 14
 ImageSize = Callable[[str], tuple[int, int] | None]
 
 
@@ -81,6 +52,7 @@ def convert_video(content: Any, source: str, video_number: int, image_size: Imag
     if not isinstance(content, dict) or not isinstance(content.get('annolist'), list):
         raise ValueError(f'{source} is not in the layout of PoseTrack17: it has no list annolist')
     frames = content['annolist']
+    parse_annolist(frames, source)  # refuses what is no annolist, for one that means the same to the evaluation
     images, annotations = [], []
     for position, entry in enumerate(frames):
         where = f'{source}: annolist[{position}]'
@@ -90,8 +62,8 @@ def convert_video(content: Any, source: str, video_number: int, image_size: Imag
         if size:
             image['height'], image['width'] = size
         images.append(image)
-        for person in entry.get('annorect') or []:
-            annotation = convert_person(person, where)
+        for index, person in enumerate(entry.get('annorect') or []):
+            annotation = convert_person(person, f'{where}.annorect[{index}]')
             annotation['image_id'] = image['id']
             annotation['id'] = image['id'] * 10**4 + annotation['track_id']  # track ids lie below 10000
             annotations.append(annotation)
@@ -120,22 +92,22 @@ def numbers_of_videos(sources: Sequence[str]) -> list[int]:
 
 def convert_image(entry: dict, where: str, video_number: int) -> dict:
     """Convert what an annolist entry says about its image."""
-    try:
-        name = entry['image'][0]['name']
-    except (KeyError, IndexError, TypeError) as error:
-        raise ValueError(f'{where} names no image (image[0].name)') from error
+    image = only(entry.get('image'))
+    name = only(image.get('name')) if isinstance(image, dict) else None
+    if not isinstance(name, str):
+        raise ValueError(f'{where} names no image (image[0].name)')
     frame = frame_number(name)
     if frame is None:
         raise ValueError(f'{where}: the image {name} has no number for a name')
     image_id = official_image_id(video_number, frame)
-    flag = entry.get('is_labeled')
+    flag = only(entry.get('is_labeled'))
     polygons = [region.get('point') or [] for region in entry.get('ignore_regions') or []]
     return {
         'id': image_id,
         'frame_id': image_id,
         'vid_id': f'{video_number:06d}',
         'file_name': name,
-        'is_labeled': bool(flag[0]) if flag else bool(entry.get('annorect')),
+        'is_labeled': bool(entry.get('annorect') if flag is None else flag),
         'ignore_regions_x': [[scalar(corner, 'x', where) for corner in polygon] for polygon in polygons],
         'ignore_regions_y': [[scalar(corner, 'y', where) for corner in polygon] for polygon in polygons],
     }
@@ -144,13 +116,11 @@ def convert_image(entry: dict, where: str, video_number: int) -> dict:
 def convert_person(person: dict, where: str) -> dict:
     """Convert one person; a joint that is not listed becomes 0, 0, 0."""
     track_id = int(scalar(person, 'track_id', where))
-    points = (person.get('annopoints') or [{}])[0].get('point') or []
+    points = points_of(person, where) or []
     keypoints = np.zeros((len(KEYPOINT_NAMES), 3))
     for point in points:
-        joint = int(scalar(point, 'id', where))
-        if not 0 <= joint < len(JOINT_NAMES_17):
-            raise ValueError(f'{where}: person {track_id} has a joint {joint}, PoseTrack17 has 0 to 14')
-        keypoints[PLACE_OF_JOINT_17[joint]] = scalar(point, 'x', where), scalar(point, 'y', where), 1
+        place = PLACE_OF_JOINT_17[int(scalar(point, 'id', where))]
+        keypoints[place] = scalar(point, 'x', where), scalar(point, 'y', where), 1
     present = keypoints[:, 2] > 0
     annotation = {
         'track_id': track_id,
@@ -160,19 +130,16 @@ def convert_person(person: dict, where: str) -> dict:
         'keypoints': keypoints.flatten().tolist(),
         'scores': [],
     }
-    if all(key in person for key in ('x1', 'y1', 'x2', 'y2')):
+    if None not in [only(person.get(key)) for key in ('x1', 'y1', 'x2', 'y2')]:
         left, top, right, bottom = (scalar(person, key, where) for key in ('x1', 'y1', 'x2', 'y2'))
         annotation['bbox_head'] = [left, top, right - left, bottom - top]
+    elif not points:
+        annotation['bbox_head'] = [0.0] * 4  # nobody's distances, but the evaluation asks everybody for a head box
     if present.any():
         annotation['bbox'] = box_around_keypoints(keypoints[present, :2])
     return annotation
 
 
 def scalar(entry: dict, key: str, where: str) -> float:
-    """Take a number out of the one-element list it is wrapped in."""
-    value = entry.get(key)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f'{where}: {key} must be a number in a list of one, got {entry.get(key)!r}')
-    return value
+    """Take a finite number out of the one-element list it is wrapped in."""
+    return numbers([only(entry.get(key))], f'{where}: {key}', count=1).tolist()[0]

@@ -12,7 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from mmengine import fileio
+
+from ..evaluation.functional.json_values import numbers
+from .video_pose_dataset import box_around_keypoints
 
 # Ears have a place in the format but are never annotated; files with 15 names leave them out.
 OPTIONAL_KEYPOINTS = ('left_ear', 'right_ear')
@@ -84,10 +88,10 @@ def checked_content(content: Any, source: str) -> dict:
     if wrong:
         raise ValueError(f'{source} is not a PoseTrack annotation file: it has no list of entries {", ".join(wrong)}')
     for position, image in enumerate(content['images']):
-        if 'id' not in image or not isinstance(image.get('file_name'), str):
+        if not isinstance(image.get('id'), int | float | str) or not isinstance(image.get('file_name'), str):
             raise ValueError(f'{source}: images[{position}] needs an id and a file_name, it has {sorted(image)}')
     for position, annotation in enumerate(content['annotations']):
-        if 'image_id' not in annotation:
+        if not isinstance(annotation.get('image_id'), int | float | str):
             raise ValueError(f'{source}: annotations[{position}] has no image_id, it has {sorted(annotation)}')
     return content
 
@@ -205,6 +209,31 @@ def frame_files(images: Sequence[dict], fill_gaps: bool = True) -> list[str]:
         listed.get(number, osp.join(folder, f'{number:0{len(stem)}d}{extension}'))
         for number in range(numbers[0], numbers[-1] + 1)
     ]
+
+
+def size_of_image(image: dict, source: str) -> tuple[int, int] | None:
+    """Height and width as an image entry states them, or None."""
+    if not (image.get('height') and image.get('width')):
+        return None
+    height, width = numbers([image['height'], image['width']], f'{source}: image {image["id"]}: height and width')
+    return int(height), int(width)
+
+
+def keypoint_triplets(annotation: dict, entry: str, num_keypoints: int | None = None) -> np.ndarray:
+    """Keypoints (x, y, v) of a person, [num_keypoints, 3]; [0, 3] of a person without."""
+    flat = annotation.get('keypoints') or []
+    values = numbers(flat, f'{entry}: keypoints', count=3 * num_keypoints if flat and num_keypoints else None)
+    if len(values) % 3:
+        raise ValueError(f'{entry}: keypoints: expected x, y, v for each, got {len(values)} numbers')
+    return values.reshape(-1, 3)
+
+
+def box_of_person(annotation: dict, triplets: np.ndarray, entry: str) -> list[float] | None:
+    """Box (left, top, width, height) of a person; if it is missing or null, that around the present keypoints."""
+    if annotation.get('bbox') is not None:
+        return numbers(annotation['bbox'], f'{entry}: bbox (left, top, width, height)', count=4).tolist()
+    present = triplets[triplets[:, 2] > 0, :2]
+    return box_around_keypoints(present) if len(present) else None
 
 
 class KeypointPlaces(NamedTuple):

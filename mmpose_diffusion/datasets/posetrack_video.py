@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,17 +9,21 @@ from typing import Any
 import numpy as np
 from mmpose.registry import DATASETS
 
+from ..evaluation.functional.json_values import numbers
 from .image_sizes import ImageSizes
 from .posetrack_files import (
     KeypointPlaces,
     VideoAnnotations,
+    box_of_person,
     frame_files,
     ignore_regions,
     keypoint_places,
+    keypoint_triplets,
     load_json,
     read_annotations,
+    size_of_image,
 )
-from .video_pose_dataset import NO_KEYPOINTS, VideoPoseDataset, box_around_keypoints, clip_box
+from .video_pose_dataset import NO_KEYPOINTS, VideoPoseDataset, area_of_body, clip_box
 
 
 @DATASETS.register_module()
@@ -81,8 +84,7 @@ class PoseTrackVideoDataset(VideoPoseDataset):
             regions = ignore_regions(image)
             if regions:
                 self._ignore_regions[image['id']] = regions
-            has_size = image.get('width') and image.get('height')
-            size = (int(image['height']), int(image['width'])) if has_size else image_size(image['file_name'])
+            size = size_of_image(image, video.source) or image_size(image['file_name'])
             index = index_by_name[image['file_name']]
             frames[image['id']] = {
                 'file_name': image['file_name'],
@@ -116,7 +118,7 @@ class PoseTrackVideoDataset(VideoPoseDataset):
                 if person is None:
                     skipped[reason] += 1
                     continue
-                repaired['missing boxes'] += 'bbox' not in annotation
+                repaired['missing boxes'] += annotation.get('bbox') is None
                 by_image[annotation['image_id']].append({**frame['sample'], **person})
             samples.extend(sample for people in by_image.values() for sample in people)
         repaired['annotation ids'] = renumber_repeated_ids(samples)
@@ -160,7 +162,7 @@ class PoseTrackVideoDataset(VideoPoseDataset):
                     'bbox_score': np.array([score], dtype=np.float32),
                     'keypoints': np.zeros((1, num_keypoints, 2), dtype=np.float32),
                     'keypoints_visible': np.ones((1, num_keypoints), dtype=np.float32),
-                    **({'track_id': int(box['track_id'])} if 'track_id' in box else {}),
+                    **track_of(box, f'{self.bbox_file}: box {position}'),
                 }
             )
         if boxes and not samples:
@@ -177,16 +179,23 @@ class PoseTrackVideoDataset(VideoPoseDataset):
     @staticmethod
     def _parse_box(box: dict, entry: str, id_by_name: dict[str, Any]) -> tuple[list[float], float, Any]:
         """Check one box; return it as (left, top, width, height), with its score and image id."""
-        if 'image_id' in box:
-            image_id = box['image_id']
-        elif 'image_name' in box:
-            image_id = id_by_name.get(box['image_name'])
-        else:
-            raise ValueError(f'{entry} needs an image_id or an image_name, it has {sorted(box)}')
-        values = [*(box.get('bbox') or [])[:4], box.get('score')]
-        if len(values) != 5 or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-            raise ValueError(f'{entry} needs a bbox of four finite numbers and a score, it has {box}')
-        return values[:4], values[4], image_id
+        key = 'image_name' if 'image_name' in box else 'image_id'  # the name goes first, as in MMPose
+        if not isinstance(box.get(key), int | float | str):
+            raise ValueError(f'{entry} needs an image_id or an image_name, it has {box}')
+        image_id = id_by_name.get(box[key]) if key == 'image_name' else box[key]
+        corners = numbers(box.get('bbox'), f'{entry}: bbox (left, top, width, height)', count=4)
+        return corners.tolist(), checked_number(box, 'score', entry), image_id
+
+
+def checked_number(content: dict, key: str, entry: str) -> float:
+    """The finite number under `key`."""
+    return numbers([content.get(key)], f'{entry}: {key}', count=1).tolist()[0]
+
+
+def track_of(content: dict, entry: str) -> dict[str, int]:
+    """The part of a sample that says which track it belongs to: nothing if that is not known."""
+    known = content.get('track_id') is not None
+    return {'track_id': int(checked_number(content, 'track_id', entry))} if known else {}
 
 
 def parse_person(
@@ -202,37 +211,26 @@ def parse_person(
     """
     if annotation.get('iscrowd'):
         return None, 'crowds'
-    flat = annotation.get('keypoints') or []
-    if not flat:
+    triplets = keypoint_triplets(annotation, entry, places.num_listed)
+    if not len(triplets):
         return None, f'people {NO_KEYPOINTS}'
-    if len(flat) != 3 * places.num_listed:
-        raise ValueError(
-            f'{entry} has {len(flat)} keypoint values, its category has {places.num_listed} names: '
-            f'expected {3 * places.num_listed} (x, y, v for each)'
-        )
-    triplets = np.vstack(
-        [np.asarray(flat, dtype=np.float64).reshape(-1, 3), np.zeros((1, 3))]
-    )  # the last row is nothing
-    triplets = triplets[places.places]  # [K, 3]
-    if not np.isfinite(triplets).all():
-        raise ValueError(f'{entry} has keypoints that are not finite numbers')
+    triplets = np.vstack([triplets, np.zeros((1, 3))])[places.places]  # [K, 3]; the last row is nothing
     present = triplets[:, 2] > 0
     if not present.any():
         return None, f'people {NO_KEYPOINTS}'
-    box = annotation.get('bbox', box_around_keypoints(triplets[present, :2]))
-    if len(box) != 4 or not all(isinstance(value, int | float) and math.isfinite(value) for value in box):
-        raise ValueError(f'{entry} has the bbox {box}, not four finite numbers (left, top, width, height)')
+    box = box_of_person(annotation, triplets, entry)
     corners, reason = clip_box(box, image_size)
     if corners is None:
         return None, f'people {reason}'
-    width, height = corners[2:] - corners[:2]
-    area = float(annotation.get('area', max(width * height * 0.53, 1.0)))  # 0.53: MMPose's share of a body in its box
+    area = area_of_body(corners)
+    if annotation.get('area') is not None:
+        area = checked_number(annotation, 'area', entry)
     shared = {
         'id': annotation.get('id'),
         'category_id': 1,
         'iscrowd': 0,
         'num_keypoints': int(present.sum()),
-        **({'track_id': int(annotation['track_id'])} if annotation.get('track_id') is not None else {}),
+        **track_of(annotation, entry),
     }
     return {
         **shared,
@@ -244,7 +242,7 @@ def parse_person(
         'raw_ann_info': {
             **shared,
             'image_id': annotation['image_id'],
-            'bbox': [float(value) for value in box],
+            'bbox': box,
             'keypoints': triplets.flatten().tolist(),
             'area': area,
             **({'bbox_head': annotation['bbox_head']} if annotation.get('bbox_head') else {}),

@@ -6,6 +6,7 @@ import pytest
 
 from mmpose_diffusion.datasets import posetrack17_conversion
 from mmpose_diffusion.datasets.posetrack17_conversion import convert_video, numbers_of_videos
+from mmpose_diffusion.evaluation.functional import evaluate_posetrack_ap, parse_posetrack_video
 
 # Written down anew from the official description: joint ids of PoseTrack17.
 JOINTS = ['right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle', 'right_wrist',
@@ -17,6 +18,12 @@ def old_person(track_id=0, joints=range(15)):
     points = [{'id': [joint], 'x': [100.5 + joint], 'y': [200 + 2 * joint], 'is_visible': [1]} for joint in joints]
     head = {'x1': [90], 'y1': [80], 'x2': [120], 'y2': [130]}
     return {'track_id': [track_id], 'annopoints': [{'point': points}] if points else [], **head}
+
+
+def shifted_person(left):
+    person = old_person()
+    person['annopoints'][0]['point'][0]['x'] = [left]
+    return person
 
 
 def old_frame(number, people=(), **changes):
@@ -88,14 +95,18 @@ def test_annotation_ids_are_unique_for_all_track_ids():
     ('frame', 'message'),
     [
         ({'image': []}, r'annolist\[1\] names no image'),
-        (old_frame(1, [{'annopoints': []}]), r'annolist\[1\]: track_id must be a number'),
-        (old_frame(1, [old_person(joints=[15])]), 'has a joint 15'),
+        (old_frame(1, [{'annopoints': []}]), r'annolist\[1\].annorect\[0\]: track_id: not a finite number'),
+        (old_frame(1, [old_person(joints=[15])]), 'id must be a joint number from 0 to 14, got 15'),
+        (old_frame(1, [None]), r'annolist\[1\].annorect\[0\] is no object'),
+        (old_frame(1, annorect={'track_id': [0]}), r"annolist\[1\]: expected a list under 'annorect'"),
+        (old_frame(1, image=[{'name': 5}]), r'annolist\[1\] names no image'),
+        (old_frame(1, [shifted_person(float('nan'))]), r'annorect\[0\]: point 0: not a finite number'),
         (old_frame(1, image=[{'name': 'images/a/front.jpg'}]), 'has no number for a name'),
     ],
 )
 def test_what_cannot_be_converted_is_refused_with_file_and_entry(frame, message):
     with pytest.raises(ValueError, match=message) as error:
-        convert(old_frame(1), frame)
+        convert(old_frame(0), frame)
     assert '24621_mpii_relpath_5sec_testsub.json' in str(error.value)
 
 
@@ -113,6 +124,21 @@ def test_converted_folder_is_read_by_the_dataset(world):
     assert sample['video'] == '24621_mpii_relpath_5sec_testsub'
     assert sample['key_frame_index'] == 1  # frames count from 1, indices from 0
     assert sample['video_frames'][2].endswith('24621_mpii/00000003.jpg')
+
+
+def test_converted_annotations_are_evaluated_like_the_original():
+    nobody = {'track_id': [1]}  # neither points nor a head
+    headless = {**old_person(2, joints=[]), 'x1': []}
+    frames = [old_frame(1, [old_person(), nobody, headless]), old_frame(2, [nobody])]
+    frames[1]['ignore_regions'] = [{'point': []}]
+    original = parse_posetrack_video({'annolist': frames}, 'original')
+    converted = parse_posetrack_video(convert(*frames), 'converted')
+    people = [{**old_person(4), 'annopoints': shifted_person(110)['annopoints']}, old_person(5)]
+    predicted = {'annolist': [old_frame(1, people), old_frame(2, people)]}
+    predicted = parse_posetrack_video(predicted, 'predicted', is_prediction=True)
+    results = [evaluate_posetrack_ap([(annotated, predicted)]) for annotated in (original, converted)]
+    np.testing.assert_array_equal(*results)
+    assert 0 < results[0].ap[15] < 100
 
 
 def test_examples_in_the_documentation_hold():

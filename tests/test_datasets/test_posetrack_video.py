@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from mmengine.logging import MessageHub
 
+from mmpose_diffusion.datasets.posetrack_files import read_annotations
+from mmpose_diffusion.datasets.posetrack_merging import merge_videos
 from mmpose_diffusion.datasets.posetrack_video import PoseTrackVideoDataset
 from mmpose_diffusion.datasets.video_pose_dataset import box_around_keypoints, clip_box
 
@@ -75,6 +77,27 @@ def test_merged_file_gives_the_same_samples_as_the_folder(two_videos, tmp_path):
         np.testing.assert_array_equal(sample['keypoints'], expected['keypoints'])
 
 
+def test_merging_tool_and_folder_agree_on_boxes_and_areas(world, make_video, make_person):
+    content = make_video(labelled=(1,), people=1)
+    content['annotations'] = [
+        make_person(10000010001, 0, left=-5, top=30, width=200, height=100),  # over the border
+        make_person(10000010001, 1, left=70, width=40, bbox=None),
+        {**make_person(10000010001, 2), 'bbox': None},
+        make_person(10000010001, 3),
+        make_person(10000010001, 4, keypoints=[0] * 51, bbox=None),
+    ]
+    world.write(content, images=False)
+    merged = merge_videos(read_annotations(str(world.folder)))
+    assert all(len(annotation['bbox']) == 4 for annotation in merged['annotations'])  # COCO readers ask for it
+    (world.root / 'merged.json').write_text(json.dumps(merged))
+    from_folder, from_file = infos(world.load()), infos(world.load('merged.json'))
+    assert len(from_file) == len(from_folder) == 4
+    for expected, sample in zip(from_folder, from_file, strict=True):
+        assert sample['raw_ann_info'] == expected['raw_ann_info']
+        assert sample['area'] == expected['area'] > 1
+        np.testing.assert_array_equal(sample['bbox'], expected['bbox'])
+
+
 def test_frames_that_a_file_does_not_list_are_neighbours_if_they_lie_between_listed_ones(world, make_video):
     content = make_video(num_frames=9, labelled=(2, 6), listed=(2, 6))
     dataset = world.write(content, images=False).load()
@@ -136,9 +159,11 @@ def test_people_who_cannot_be_used_are_left_out_and_counted(world, make_video, m
         assert reason in log[-1]
 
 
-def test_person_without_box_gets_one_as_posetrack_made_them(world, make_video, log):
+@pytest.mark.parametrize('null', [False, True])
+def test_person_without_box_gets_one_as_posetrack_made_them(world, make_video, log, null):
     content = make_video(labelled=(1,), people=1)
     del content['annotations'][0]['bbox']
+    content['annotations'][0].update({'bbox': None} if null else {})
     sample = world.write(content).load().get_data_info(0)
     present = sample['keypoints'][0][sample['keypoints_visible'][0] > 0]
     expected, _ = clip_box(box_around_keypoints(present), (64, 96))
@@ -192,10 +217,32 @@ def test_frame_listed_twice_is_taken_once(world, make_video, log):
         (lambda content: content.update(annolist=[]), 'convert_posetrack17.py'),
         (lambda content: content['categories'].clear(), 'exactly one category person'),
         (lambda content: content['categories'][0]['keypoints'].remove('nose'), "lacks the keypoints .'nose'."),
-        (lambda content: content['annotations'][2]['keypoints'].pop(), '1000001000200 has 50 keypoint values'),
-        (lambda content: content['annotations'][2].update(bbox=[1, 2, 3]), '1000001000200 has the bbox'),
-        (lambda content: content['annotations'][2].update(bbox=[1, 2, 3, float('nan')]), 'not four finite numbers'),
-        (lambda content: content['annotations'][2]['keypoints'].__setitem__(0, float('nan')), 'not finite numbers'),
+        (
+            lambda content: content['annotations'][2]['keypoints'].pop(),
+            '1000001000200: keypoints: expected 51 numbers, got 50',
+        ),
+        (
+            lambda content: content['annotations'][2].update(bbox=[1, 2, 3]),
+            '1000001000200: bbox .*expected 4 numbers, got 3',
+        ),
+        (lambda content: content['annotations'][2].update(bbox=5), '1000001000200: bbox .*expected 4 numbers, got 5'),
+        (lambda content: content['annotations'][2].update(track_id='x'), '1000001000200: track_id: not a finite'),
+        (lambda content: content['annotations'][2].update(area='x'), '1000001000200: area: not a finite'),
+        (lambda content: content['annotations'][2].update(image_id=[1]), r'annotations\[2\] has no image_id'),
+        (lambda content: content['images'][2].update(width='x'), 'image 10000010002: height and width: not a finite'),
+        (
+            lambda content: content['annotations'][2].update(keypoints=['1'] * 51),
+            '1000001000200: keypoints: not a finite number',
+        ),
+        (
+            lambda content: content['annotations'][2].update(keypoints=[[1, 2, 3]] * 51),
+            '1000001000200: keypoints: expected 51 numbers',
+        ),
+        (lambda content: content['annotations'][2].update(bbox=[1, 2, 3, float('nan')]), 'bbox .* not a finite number'),
+        (
+            lambda content: content['annotations'][2]['keypoints'].__setitem__(0, float('nan')),
+            'keypoints: not a finite',
+        ),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_file_and_entry(world, make_video, change, message):
@@ -267,6 +314,11 @@ def test_boxes_may_name_the_image_instead_of_its_id(two_videos):
     assert load_boxes(two_videos, [box]).get_data_info(0)['img_id'] == 10000020003
 
 
+def test_name_of_the_image_goes_before_its_id_as_in_mmpose(two_videos):
+    box = detection(10000010001, image_name='images/val/000002_mpii_test/000003.jpg')
+    assert load_boxes(two_videos, [box]).get_data_info(0)['img_id'] == 10000020003
+
+
 def test_boxes_below_the_threshold_are_filtered(two_videos):
     boxes = [detection(score=0.3), detection(score=0.5)]
     dataset = load_boxes(two_videos, boxes, filter_cfg={'bbox_score_thr': 0.4})
@@ -319,10 +371,14 @@ def test_box_file_of_another_split_is_refused(two_videos):
         detection(bbox=(1, 2, 3)),
         {'image_id': 10000010001, 'bbox': [1, 2, 3, 4]},
         {'bbox': [1, 2, 3, 4], 'score': 1},
+        detection(bbox=(1, 2, '3', 4)),
+        {**detection(), 'bbox': 5},
+        detection(track_id='x'),
+        detection(image_name=None),
     ],
 )
 def test_malformed_box_is_refused_with_file_and_entry(two_videos, box):
-    with pytest.raises(ValueError, match='boxes.json: box 1 needs'):
+    with pytest.raises(ValueError, match='boxes.json: box 1(:| needs)'):
         load_boxes(two_videos, [detection(), box])
 
 

@@ -116,7 +116,7 @@ def test_folder_without_files_is_named(tmp_path):
             r'annotations\[0\].*keypoints: not a finite number',
         ),
         (setting('annotations', 0, 'keypoints', 4, to=None), r'annotations\[0\].*keypoints: not a finite number'),
-        (setting('annotations', 0, 'keypoints', 4, to='x'), r'annotations\[0\].*keypoints: expected a list of numbers'),
+        (setting('annotations', 0, 'keypoints', 4, to='x'), r'annotations\[0\].*keypoints: not a finite number'),
     ],
 )
 def test_bad_file_is_refused_by_name_and_entry(folders, side, edit, entry):
@@ -153,7 +153,7 @@ def test_bad_prediction_is_refused_by_name_and_entry(folders, edit, entry):
         ),
         (
             setting('images', 0, 'ignore_regions_x', to=[[1, 2, 'x']]),
-            r'image 100: ignore region 0 \(x\): expected a list',
+            r'image 100: ignore region 0 \(x\): not a finite number',
         ),
     ],
 )

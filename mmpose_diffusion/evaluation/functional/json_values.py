@@ -26,14 +26,16 @@ def get_list(content: Mapping[str, Any], key: str, label: str) -> list:
 def numbers(values: Any, label: str, count: int | None = None) -> np.ndarray:
     """A flat list of finite numbers as float64, or an error naming `label`."""
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise ValueError(f'{label}: expected a list of numbers, got {shorten(values)}') from error
     if array.ndim != 1 or (count is not None and len(array) != count):
-        raise ValueError(f'{label}: expected {count or "a flat list of"} numbers, got {shorten(values)}')
-    if not np.isfinite(array).all():
+        received = f'{len(array)}: {shorten(values)}' if array.ndim == 1 else shorten(values)
+        raise ValueError(f'{label}: expected {count or "a flat list of"} numbers, got {received}')
+    # NumPy alone would also turn texts and truth values into numbers.
+    if array.dtype.kind not in 'iuf' or not np.isfinite(array).all():
         raise ValueError(f'{label}: not a finite number in {shorten(values)}')
-    return array
+    return array.astype(np.float64)
 
 
 def region_polygon(xs: Any, ys: Any, label: str) -> np.ndarray:

@@ -29,7 +29,7 @@ def parse_annolist(annolist: Sequence[Mapping[str, Any]], name: str, is_predicti
         rectangles = get_list(entry, 'annorect', label) if entry.get('annorect') else []
         has_people[frame] = len(rectangles) > 0
         for index, person in enumerate(rectangles):
-            if _points(person, f'{label}.annorect[{index}]') is not None:
+            if points_of(person, f'{label}.annorect[{index}]') is not None:
                 frames.append(frame)
                 entries.append(index)
                 persons.append(person)
@@ -50,8 +50,8 @@ def parse_annolist(annolist: Sequence[Mapping[str, Any]], name: str, is_predicti
 
 
 def _check_listed_once(entry: Mapping[str, Any], frame: int, seen_names: dict[str, int], label: str) -> None:
-    image = _only(entry.get('image'))
-    image_name = _only(image.get('name')) if isinstance(image, Mapping) else image
+    image = only(entry.get('image'))
+    image_name = only(image.get('name')) if isinstance(image, Mapping) else image
     if not isinstance(image_name, str):
         return
     if image_name in seen_names:
@@ -59,11 +59,11 @@ def _check_listed_once(entry: Mapping[str, Any], frame: int, seen_names: dict[st
     seen_names[image_name] = frame
 
 
-def _points(person: Any, label: str) -> list | None:
+def points_of(person: Any, label: str) -> list | None:
     """The listed points of a person, None for one without `annopoints` or without `point`."""
     if not isinstance(person, Mapping):
         raise ValueError(f'{label} is no object')
-    annopoints = _only(person.get('annopoints'))
+    annopoints = only(person.get('annopoints'))
     if not isinstance(annopoints, Mapping) or annopoints.get('point') is None:
         return None
     return get_list(annopoints, 'point', label)
@@ -75,19 +75,19 @@ def _joints(persons: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> tupl
     is_present = np.zeros((len(persons), NUM_JOINTS), dtype=bool)
     scores = no_scores(len(persons))
     for row, (person, label) in enumerate(zip(persons, labels, strict=True)):
-        for index, point in enumerate(_points(person, label) or []):
+        for index, point in enumerate(points_of(person, label) or []):
             point_label = f'{label}: point {index}'
             if not isinstance(point, Mapping):
                 raise ValueError(f'{point_label} is no object')
-            joint = _only(point.get('id'))
+            joint = only(point.get('id'))
             if isinstance(joint, bool) or joint not in range(NUM_JOINTS):
                 raise ValueError(f'{point_label}: id must be a joint number from 0 to {NUM_JOINTS - 1}, got {joint!r}')
             joint = int(joint)
             if is_present[row, joint]:
                 raise ValueError(f'{point_label}: joint {joint} is listed twice')
             is_present[row, joint] = True
-            keypoints[row, joint] = numbers([_only(point.get('x')), _only(point.get('y'))], point_label)
-            score = _only(point.get('score'))
+            keypoints[row, joint] = numbers([only(point.get('x')), only(point.get('y'))], point_label)
+            score = only(point.get('score'))
             if score is not None:
                 scores[row, joint] = numbers([score], f'{point_label}: score')[0]
     return keypoints, is_present, scores
@@ -97,7 +97,7 @@ def _head_sizes(persons: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> 
     """Head sizes [P]; NaN where a corner of the head box is missing."""
     sizes = no_head_sizes(len(persons))
     for row, (person, label) in enumerate(zip(persons, labels, strict=True)):
-        corners = [_only(person.get(key)) for key in ('x1', 'y1', 'x2', 'y2')]
+        corners = [only(person.get(key)) for key in ('x1', 'y1', 'x2', 'y2')]
         if None not in corners:
             sizes[row] = head_sizes_of_corners(numbers(corners, f'{label}: head box'))
     return sizes
@@ -114,15 +114,15 @@ def _regions(regions: Sequence[Any], label: str) -> tuple[np.ndarray, ...]:
             raise ValueError(f'{region_label}: a corner is no object')
         polygons.append(
             region_polygon(
-                [_only(corner.get('x')) for corner in corners],
-                [_only(corner.get('y')) for corner in corners],
+                [only(corner.get('x')) for corner in corners],
+                [only(corner.get('y')) for corner in corners],
                 region_label,
             )
         )
     return tuple(polygons)
 
 
-def _only(value: Any) -> Any:
+def only(value: Any) -> Any:
     """The one element of a one-element list, None of an empty list, the value itself where there is no list."""
     if isinstance(value, list):
         return value[0] if value else None

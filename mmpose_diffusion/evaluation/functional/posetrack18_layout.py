@@ -159,10 +159,10 @@ def _joint_scores(
 def _float_rows(rows: Sequence[list], labels: Sequence[str], key: str) -> np.ndarray:
     """Lists of equal length as one finite float64 array [P, length]; the culprit is searched for only on failure."""
     try:
-        array = np.array(rows, dtype=np.float64)
-        if np.isfinite(array).all():
-            return array
-    except (TypeError, ValueError):
+        array = np.array(rows)
+        if array.dtype.kind in 'iuf' and np.isfinite(array).all():
+            return array.astype(np.float64)
+    except ValueError:  # of different shapes
         pass
     return np.stack([numbers(row, f'{label}: {key}') for row, label in zip(rows, labels, strict=True)])
 
