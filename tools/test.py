@@ -40,6 +40,8 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     drawing = dict(enable=True, show=arguments.show, wait_time=arguments.wait_time, interval=arguments.interval)
     if arguments.badcase:
         config.default_hooks.badcase.update(drawing)
+        if arguments.show_dir:
+            config.default_hooks.badcase.out_dir = arguments.show_dir
         if not config.default_hooks.badcase.get('metric'):
             by_loss = config.default_hooks.badcase.get('metric_type', 'loss') == 'loss'
             config.default_hooks.badcase.metric = config.model.head.loss if by_loss else config.test_evaluator

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -37,6 +38,8 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     if arguments.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if arguments.amp:
+        if get_device() in ('cpu', 'mps'):
+            sys.exit('--amp trains with mixed precision on a GPU, and there is none: leave it out')
         if config.optim_wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise ValueError(f'--amp cannot be combined with the optimizer wrapper {config.optim_wrapper.type}')
         config.optim_wrapper.type = 'AmpOptimWrapper'
@@ -45,7 +48,7 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
         config.resume = True
         config.load_from = None if arguments.resume == 'auto' else arguments.resume
     if arguments.auto_scale_lr:
-        config.auto_scale_lr.enable = True
+        config.auto_scale_lr = {**(config.get('auto_scale_lr') or {}), 'enable': True}
     if arguments.show or arguments.show_dir:
         config.default_hooks.visualization.update(
             enable=True,
@@ -55,6 +58,11 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
             out_dir=arguments.show_dir,
         )
     config.merge_from_dict(arguments.cfg_options or {})
+    if arguments.auto_scale_lr and 'base_batch_size' not in config.auto_scale_lr:
+        sys.exit(
+            f'--auto-scale-lr needs the batch size that the learning rate is for, which {arguments.config} does not '
+            'state: leave it out, or add --cfg-options auto_scale_lr.base_batch_size=...'
+        )
     return config
 
 
