@@ -23,7 +23,9 @@ class BuildWithMim(build_py):
         super().run()
         editable = getattr(self, 'editable_mode', False)
         target = (ROOT if editable else Path(self.build_lib)) / 'mmpose_diffusion' / '.mim'
-        if target.is_symlink() or target.exists():
+        if target.is_symlink():  # as older installations left it
+            target.unlink()
+        elif target.exists():
             shutil.rmtree(target)
         target.mkdir(parents=True)
         for name in SHIPPED_WITH_MIM:

@@ -13,8 +13,12 @@ def test_wheel_ships_configs_and_tools_where_mim_looks(tmp_path):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
+    # A link that an older build left where the copies go is replaced; what it leads to stays.
+    (source / 'build/lib/mmpose_diffusion').mkdir(parents=True)
+    (source / 'build/lib/mmpose_diffusion/.mim').symlink_to(source / 'configs')
     command = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, source]
     subprocess.run(command, check=True, capture_output=True)
+    assert (source / 'configs').is_dir()
     names = set(zipfile.ZipFile(next(tmp_path.glob('mmpose_diffusion-*.whl'))).namelist())
 
     tracked_names = tracked.split('\0')

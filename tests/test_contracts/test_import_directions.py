@@ -1,4 +1,4 @@
-"""Imports point one way: diffusion <- models; data, evaluation and models know nothing of one another.
+"""Imports point one way: diffusion <- models; models know no data, evaluation or engine; data and evaluation no models.
 
 None knows projects, tools, tests.
 """
