@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import mmcv
 import numpy as np
 
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
+_JPEG_START, _JPEG_END = b'\xff\xd8\xff', b'\xd9'
+_JPEG_MARKER = re.compile(rb'\xff([^\x00\xff\xd0-\xd7])')  # what is left out occurs inside a scan
 
 
 def is_cut_jpeg(content: bytes) -> bool:
-    """Whether these bytes begin as a JPEG and stop before its end.
+    """Whether these bytes begin as a JPEG and stop before its end marker.
 
-    Some decoders fill the missing part of a cut JPEG with grey and say nothing. A complete one has an end marker behind
-    its last scan; an embedded thumbnail may have its own earlier in the file.
+    Some decoders fill the missing part of a cut JPEG with grey and say nothing. Segments are skipped by their length,
+    so that neither an embedded thumbnail nor what follows the end marker is taken for the image. A file that lacks
+    nothing but the two bytes of the end marker counts as cut too: no decoder could tell.
     """
     if not content.startswith(_JPEG_START):
         return False
-    end = content.rfind(_JPEG_END)
-    return end < 0 or content.find(_JPEG_SCAN, end) >= 0
+    position = 2
+    while marker := _JPEG_MARKER.search(content, position):
+        if marker[1] == _JPEG_END:
+            return False
+        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], 'big')
+    return True
 
 
 def decode_image(content: bytes, color_type: str = 'color', backend: str = 'cv2') -> np.ndarray:

@@ -22,6 +22,7 @@ def test_cut_jpeg_is_noticed_wherever_it_stops(jpeg, share):
 def test_complete_jpeg_is_not_called_cut(jpeg):
     assert not is_cut_jpeg(jpeg)
     assert not is_cut_jpeg(jpeg + b'\x00' * 100)  # padding behind the end
+    assert not is_cut_jpeg(jpeg + b'trailer \xff\xda of a camera')
     assert decode_image(jpeg).shape == (80, 120, 3)
 
 
@@ -29,6 +30,18 @@ def test_end_of_an_embedded_thumbnail_is_not_the_end(jpeg):
     segment = jpeg[:2] + b'\xff\xe1' + (len(jpeg) + 2).to_bytes(2, 'big') + jpeg + jpeg[2:]
     assert not is_cut_jpeg(segment)
     assert is_cut_jpeg(segment[:-200])
+
+
+def test_progressive_jpeg_has_many_scans(jpeg):
+    progressive = cv2.imencode('.jpg', decode_image(jpeg), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert progressive.count(b'\xff\xda') > 1
+    assert not is_cut_jpeg(progressive)
+    assert is_cut_jpeg(progressive[:-100])
+
+
+def test_file_without_its_end_marker_counts_as_cut_also_if_it_is_padded(jpeg):
+    assert is_cut_jpeg(jpeg[:-2])
+    assert is_cut_jpeg(jpeg[: len(jpeg) // 2] + b'\x00' * (len(jpeg) // 2))
 
 
 def test_other_formats_are_left_to_the_decoder():
