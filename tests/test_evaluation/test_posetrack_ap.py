@@ -284,6 +284,13 @@ def test_ignored_people_need_no_head_box_and_ignored_predictions_ask_for_none(of
         evaluate_people(truth, [official.person(1, outside)], num_frames=2, **square)
 
 
+def test_frame_with_nothing_but_a_region_without_corners_loses_people_without_joints(official, evaluate_people):
+    truth, guess = [official.person(0, {})], [official.person(0, {'nose': (300, 300, 0.5)})]  # nobody has a head box
+    evaluate_people(truth, guess, ignore_regions_x=[[]], ignore_regions_y=[[]])
+    with pytest.raises(ValueError, match='has no head box'):
+        evaluate_people(truth, guess, ignore_regions_x=[], ignore_regions_y=[])
+
+
 def test_different_numbers_of_frames_are_an_error(official):
     truth, guess = official.content(3, []), official.content(2, [])
     with pytest.raises(ValueError, match='predictions has 2 frames, annotations has 3'):
@@ -337,6 +344,20 @@ def seconds(videos):
 def test_twenty_videos_take_at_most_150_milliseconds_of_cpu():
     videos = [random_video_people(30, 4, seed) for seed in range(20)]
     assert min(seconds(videos) for _ in range(5)) <= 0.15
+
+
+def test_time_grows_linearly_to_the_size_of_a_validation_set():
+    """9,000 frames and 45,000 people; a growth with the square of the videos would be 10 times the allowed."""
+    videos = [random_video_people(30, 5, seed) for seed in range(15)]
+    small = min(seconds(videos) for _ in range(3))
+    large = seconds(videos * 20)
+    assert large <= 5
+    assert large <= 2 * 20 * small
+
+
+def test_time_grows_linearly_with_the_frames_of_one_video():
+    short, long = random_video_people(450, 5, 0), random_video_people(9000, 5, 0)
+    assert seconds([long]) <= 2 * 20 * min(seconds([short]) for _ in range(3))
 
 
 def test_matching_in_blocks_gives_the_same_as_at_once(monkeypatch):

@@ -276,6 +276,26 @@ def test_predictions_that_are_nan_are_refused(world, key):
         evaluate({'type': 'PoseTrackAP', 'ann_dir': str(folder)}, samples)
 
 
+def test_prediction_without_scores_is_refused_by_name(world):
+    folder, samples = world
+    del samples[1].pred_instances.keypoint_scores
+    with pytest.raises(ValueError, match=r'sample 11 \(x.jpg\) has no pred_instances.keypoint_scores'):
+        evaluate({'type': 'PoseTrackAP', 'ann_dir': str(folder)}, samples)
+
+
+def test_number_of_samples_with_broken_images_is_logged_once(world, log):
+    folder, samples = world
+    samples[0].set_metainfo({'broken_frames': ()})
+    evaluate({'type': 'PoseTrackAP', 'ann_dir': str(folder)}, samples)
+    assert not [line for line in log if 'could not be read' in line]
+    for sample in samples[1:3]:
+        sample.set_metainfo({'broken_frames': (0, 2)})
+    evaluate({'type': 'PoseTrackAP', 'ann_dir': str(folder)}, samples)
+    (line,) = [line for line in log if 'could not be read' in line]
+    assert line.startswith('2 of 8 samples')
+    assert line.endswith('for example sample 11 (x.jpg)')
+
+
 def test_images_that_are_not_annotated_are_refused(world, official, make_sample):
     folder, samples = world
     stray = make_sample(7, official.full_body(1, 1), 99, video='000001_mpii_test')

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from mmpose.registry import METRICS
@@ -46,6 +47,25 @@ def test_known_motion_in_the_unit_asked_for(normalize, size):
         'temporal/acceleration_error': (2 + 8 + 14) / 3 / size,
     }
     assert evaluate(samples, normalize=normalize) == pytest.approx(expected)
+
+
+class DeviceTensor(torch.Tensor):
+    """Like a tensor on another device, NumPy cannot read it before it is brought back."""
+
+    def __array__(self, *_, **__):
+        raise TypeError("can't convert a device tensor to numpy")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_tensors_of_another_device_are_read():
+    samples = [make_sample(frame, frame**3) for frame in range(4)]
+    for sample in samples:
+        for instances in (sample.pred_instances, sample.gt_instances):
+            for key, value in instances.items():
+                instances.set_field(torch.from_numpy(value).as_subclass(DeviceTensor), key)
+    assert evaluate(samples, normalize='none')['temporal/jitter'] == 6
 
 
 def test_order_repeats_and_other_people_do_not_disturb_a_track():

@@ -65,3 +65,10 @@ def shorten(value: Any, limit: int = 80) -> str:
     """A value as text for an error message."""
     text = repr(value)
     return text if len(text) <= limit else f'{text[:limit]}...'
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """Arrays, lists and tensors of any device as float64."""
+    if hasattr(values, 'detach'):
+        values = values.detach().cpu()
+    return np.asarray(values, dtype=np.float64)

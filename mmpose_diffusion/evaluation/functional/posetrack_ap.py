@@ -131,16 +131,18 @@ def collect_detections(annotated: VideoPeople, predicted: VideoPeople) -> Detect
 
 def remove_ignored(people: People, polygons: Mapping[int, tuple[np.ndarray, ...]]) -> People:
     """Remove joints strictly inside a polygon of their frame, then people of these frames without a joint left."""
-    regions = [(frame, corners) for frame in sorted(polygons) for corners in polygons[frame] if len(corners)]
-    if not regions:
+    frames_with_regions = [frame for frame in sorted(polygons) if polygons[frame]]
+    if not frames_with_regions:
         return people
-    region_frame = np.array([frame for frame, _ in regions])
+    # A region without corners ignores no joint, but its frame is one with regions.
+    regions = [(frame, corners) for frame in frames_with_regions for corners in polygons[frame] if len(corners)]
+    region_frame = np.array([frame for frame, _ in regions], dtype=np.int64)
     rows, joints = np.nonzero(people.is_present)  # of the N present joints
     joint, region = _pairs_of_same_frame(people.frame[rows], region_frame)
     is_inside = strictly_inside(people.keypoints[rows, joints], [corners for _, corners in regions], joint, region)
     is_present = people.is_present.copy()
     is_present[rows[joint[is_inside]], joints[joint[is_inside]]] = False
-    keep = is_present.any(axis=1) | ~np.isin(people.frame, region_frame)
+    keep = is_present.any(axis=1) | ~np.isin(people.frame, frames_with_regions)
     return people._replace(is_present=is_present).select(keep)
 
 

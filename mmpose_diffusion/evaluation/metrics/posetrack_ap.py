@@ -11,6 +11,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.evaluation.functional import oks_nms, soft_oks_nms
 from mmpose.registry import METRICS
 
+from ..functional.json_values import to_numpy
 from ..functional.posetrack_ap import (
     JOINT_NAMES,
     evaluate_posetrack_ap,
@@ -106,6 +107,12 @@ class PoseTrackAP(BaseMetric):
         """Suppress, write and evaluate the predictions of all videos."""
         logger = MMLogger.get_current_instance()
         meta = self._checked_meta()
+        broken = [sample for sample in results if sample['is_broken']]
+        if broken:
+            logger.warning(
+                f'{len(broken)} of {len(results)} samples were predicted from clips with frames that could not be '
+                f'read, for example {broken[0]["label"]}'
+            )
         predictions = self._official_predictions(results, meta)
         if self.outfile_prefix is not None:
             for video, content in zip(self.videos, predictions, strict=True):
@@ -225,8 +232,12 @@ def _read_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
     if 'pred_instances' not in sample:
         raise ValueError(f'{label} has no pred_instances: PoseTrackAP evaluates predictions')
     predicted, truth = sample['pred_instances'], sample.get('gt_instances') or {}
-    keypoints = _to_numpy(predicted['keypoints'])  # [P, K, 2]
-    confidences = _to_numpy(predicted['keypoint_scores'])  # [P, K]
+    missing = [f'pred_instances.{key}' for key in ('keypoints', 'keypoint_scores') if key not in predicted]
+    missing += [key for key in ('img_id', 'id') if key not in sample]
+    if missing:
+        raise ValueError(f'{label} has no {", ".join(missing)}: let the model predict and the pipeline pack them')
+    keypoints = to_numpy(predicted['keypoints'])  # [P, K, 2]
+    confidences = to_numpy(predicted['keypoint_scores'])  # [P, K]
     if keypoints.ndim != 3 or confidences.shape != keypoints.shape[:2]:
         raise ValueError(
             f'{label}: expected keypoints [P, K, 2] and keypoint_scores [P, K], got {keypoints.shape} '
@@ -235,10 +246,10 @@ def _read_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
     box_scores = np.ones(len(keypoints))
     for instances in (predicted, truth):
         if 'bbox_scores' in instances and len(instances['bbox_scores']) == len(keypoints):
-            box_scores = _to_numpy(instances['bbox_scores']).reshape(-1)
+            box_scores = to_numpy(instances['bbox_scores']).reshape(-1)
             break
     if 'bbox_scales' in truth and len(truth['bbox_scales']) == len(keypoints):
-        areas = _to_numpy(truth['bbox_scales']).prod(axis=1)
+        areas = to_numpy(truth['bbox_scales']).prod(axis=1)
     else:
         areas = np.ptp(keypoints, axis=1).prod(axis=1)
     for name, values in (('keypoints', keypoints), ('keypoint_scores', confidences), ('bbox_scores', box_scores)):
@@ -253,12 +264,6 @@ def _read_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
         'keypoint_scores': confidences,
         'bbox_scores': box_scores,
         'areas': areas,
+        'is_broken': bool(sample.get('broken_frames')),
         'has_annotated_box': isinstance(sample.get('raw_ann_info'), Mapping),
     }
-
-
-def _to_numpy(values: Any) -> np.ndarray:
-    """Arrays, lists and tensors of any device as float64."""
-    if hasattr(values, 'detach'):
-        values = values.detach().cpu()
-    return np.asarray(values, dtype=np.float64)

@@ -8,7 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from ..functional.json_values import head_sizes_of_corners
+from ..functional.json_values import head_sizes_of_corners, to_numpy
 from ..functional.temporal import acceleration_errors, jitter_values
 
 UNITS = {'bbox': 'box diagonals', 'head': 'head sizes', 'none': 'pixels'}
@@ -55,8 +55,8 @@ class TemporalConsistency(BaseMetric):
                     'ground truth boxes, and let the pipeline pack these keys'
                 )
             truth = sample['gt_instances']
-            predicted = np.asarray(sample['pred_instances']['keypoints'], dtype=np.float64)  # [1, K, 2]
-            target = np.asarray(truth['keypoints'], dtype=np.float64)
+            predicted = to_numpy(sample['pred_instances']['keypoints'])  # [1, K, 2]
+            target = to_numpy(truth['keypoints'])
             if predicted.shape != target.shape or len(predicted) != 1:
                 raise ValueError(
                     f'{label}: expected one person of shape {target.shape}, got predictions {predicted.shape}'
@@ -70,7 +70,7 @@ class TemporalConsistency(BaseMetric):
                     'id': sample.get('id'),
                     'predicted': predicted[0],
                     'target': target[0],
-                    'is_annotated': np.asarray(truth['keypoints_visible']).reshape(-1) > 0,
+                    'is_annotated': to_numpy(truth['keypoints_visible']).reshape(-1) > 0,
                     'size': self._person_size(sample, label),
                 }
             )
@@ -112,7 +112,7 @@ class TemporalConsistency(BaseMetric):
         if self.normalize == 'none':
             return 1.0
         if self.normalize == 'bbox':
-            x1, y1, x2, y2 = np.asarray(sample['gt_instances']['bboxes'], dtype=np.float64)[0]
+            x1, y1, x2, y2 = to_numpy(sample['gt_instances']['bboxes'])[0]
             size = float(np.hypot(x2 - x1, y2 - y1))
         else:
             head_box = (sample.get('raw_ann_info') or {}).get('bbox_head')
