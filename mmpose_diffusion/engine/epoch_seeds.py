@@ -35,7 +35,7 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed before the data loader starts its workers."""
         sequence = np.random.SeedSequence([runner.seed or 0, runner.epoch, runner.rank])
-        seed_everything(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+        seed_everything(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
 
 
 @FUNCTIONS.register_module()
