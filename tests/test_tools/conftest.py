@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -61,18 +62,20 @@ def make_config(tmp_path, world):
 
 
 def tool_environment():
-    """The environment of a tool: its python first on the PATH, one thread."""
+    """The environment of a tool: its python first on the PATH, one thread, a free port for its processes."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
-    return {**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'}
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = str(server.getsockname()[1])
+    return {**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore', 'PORT': port}
 
 
 @pytest.fixture
 def run_tool():
-    def run(*command, check=True):
+    def run(*command, check=True, cwd=ROOT):
         words = [str(word) for word in command]
         if words[0].endswith('.py'):
             words.insert(0, sys.executable)
-        done = subprocess.run(words, cwd=ROOT, env=tool_environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=cwd, env=tool_environment(), capture_output=True, text=True, check=False)
         assert not (check and done.returncode), done.stdout[-3000:] + done.stderr[-3000:]
         return done
 

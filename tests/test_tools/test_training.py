@@ -1,11 +1,13 @@
 """tools/train.py and tools/test.py as a user runs them: real processes, real files."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import mmengine
 import pytest
 import torch
 
@@ -28,9 +30,17 @@ def test_checkpoint_of_training_is_evaluated_and_used_by_the_stock_inferencer(tm
     assert len(read_losses(tmp_path / 'run')) == 3 * 4  # epochs, and batches of the 2 videos x 4 frames x 2 people
 
     checkpoint = tmp_path / 'run/epoch_3.pth'
-    run_tool('tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'test', '--out', tmp_path / 'metrics.json')
+    outputs = ['--out', tmp_path / 'metrics.json', '--dump', tmp_path / 'all.pkl', '--show-dir', tmp_path / 'pictures']
+    run_tool('tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'test', *outputs)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert 0 <= metrics['posetrack/Mean AP'] <= 100
+    assert len(mmengine.load(tmp_path / 'all.pkl')) == 16  # people in the 2 videos x 4 frames
+    assert len(list((tmp_path / 'pictures').glob('*.jpg'))) == 16
+
+    torch.save(dict(state_dict={}), tmp_path / 'other.pth')
+    done = run_tool('tools/test.py', config, tmp_path / 'other.pth', '--work-dir', tmp_path / 'other', check=False)
+    assert done.returncode
+    assert re.search(rf'other\.pth is no checkpoint of the model in {config}.*missing', done.stderr.splitlines()[-1])
 
     from mmpose.apis import MMPoseInferencer
 
@@ -69,11 +79,12 @@ def test_two_processes_train_as_one_with_the_doubled_batch_and_evaluate_each_sam
         f'val_dataloader.{option}' for option in ('num_workers=2', 'batch_sampler.num_workers=2', 'batch_size=3')
     ]
     options += ['val_dataloader.dataset.indices=15', 'val_evaluator.nms_mode=none']
-    for name, batch_size, start in (('one', 4, ['tools/train.py']), ('two', 2, ['tools/dist_train.sh'])):
+    for name, batch_size, start in (('one', 4, ROOT / 'tools/train.py'), ('two', 2, ROOT / 'tools/dist_train.sh')):
         config, processes = make_config(f'{name}.py', batch_size=batch_size), [2] if name == 'two' else []
         outfiles = f'val_evaluator.outfile_prefix={tmp_path / "results" / name}'
         folder = ['--work-dir', tmp_path / name]
-        run_tool(*start, config, *processes, *folder, '--cfg-options', *options, outfiles)
+        # MMEngine exchanges results through a folder where it is started.
+        run_tool(start, config, *processes, *folder, '--cfg-options', *options, outfiles, cwd=tmp_path)
     for epoch in (1, 3):
         torch.testing.assert_close(
             load_weights(tmp_path / 'two', epoch), load_weights(tmp_path / 'one', epoch), rtol=1e-4, atol=1e-5
