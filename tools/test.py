@@ -21,7 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--show-dir', help='folder for pictures of the results')
     parser.add_argument('--show', action='store_true', help='show results in a window')
     parser.add_argument('--badcase', action='store_true', help='draw the worst samples only')
-    parser.add_argument('--interval', type=int, default=1, help='as in MMPose, whose drawing hook draws every sample of a test')
+    parser.add_argument('--interval', type=int, default=1, help='as in MMPose; a test draws every sample')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override: key=value ...')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
