@@ -6,7 +6,6 @@ Nothing here opens an image.
 
 from __future__ import annotations
 
-import json
 import os.path as osp
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ import numpy as np
 from mmengine import fileio
 
 from ..evaluation.functional.json_values import numbers
+from ..evaluation.functional.posetrack_files import parse_json
+from ..evaluation.functional.posetrack_results import split_by_video
 from .video_pose_dataset import box_around_keypoints
 
 # Ears have a place in the format but are never annotated; files with 15 names leave them out.
@@ -37,15 +38,7 @@ class VideoAnnotations:
 
 def load_json(path: str) -> Any:
     """Load a json file; if it is cut or not json, say which file and where."""
-    try:
-        return json.loads(fileio.get_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f'{path} is not complete json: {error.msg} at line {error.lineno}, column {error.colno}. '
-            'Was the file cut while it was copied?'
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not a text file: {error}') from error
+    return parse_json(fileio.get(path), path)
 
 
 def is_folder(path: str) -> bool:
@@ -58,7 +51,7 @@ def read_annotations(path: str) -> list[VideoAnnotations]:
     if not fileio.exists(path):
         raise FileNotFoundError(f'there are no annotations at {path}: neither a folder nor a json file')
     if not is_folder(path):
-        return split_by_video(load_json(path), path)
+        return read_merged(load_json(path), path)
     names = sorted(fileio.list_dir_or_file(path, list_dir=False, suffix='.json'))
     if not names:
         raise ValueError(f'the annotation folder {path} contains no json file')
@@ -96,38 +89,15 @@ def checked_content(content: Any, source: str) -> dict:
     return content
 
 
-def split_by_video(content: Any, source: str) -> list[VideoAnnotations]:
-    """Sort the entries of a merged file into videos.
-
-    An image names its video under `video`, as tools/dataset_tools/merge_posetrack.py writes it; otherwise the folder
-    of its file is the video.
-    """
+def read_merged(content: Any, source: str) -> list[VideoAnnotations]:
+    """Sort the entries of a merged file into videos, in order of the names their files would have."""
     content = checked_content(content, source)
-    images_by_folder: dict[str, list[dict]] = {}
-    for image in content['images']:
-        images_by_folder.setdefault(image.get('video') or osp.dirname(image['file_name']), []).append(image)
-    folder_by_image_id = {image['id']: folder for folder, images in images_by_folder.items() for image in images}
-    annotations_by_folder: dict[str, list[dict]] = {folder: [] for folder in images_by_folder}
-    num_stray = 0
-    for annotation in content['annotations']:
-        folder = folder_by_image_id.get(annotation['image_id'])
-        if folder is None:
-            num_stray += 1
-        else:
-            annotations_by_folder[folder].append(annotation)
-    videos, folder_by_name = [], {}
-    for folder in sorted(images_by_folder):
-        name = osp.basename(folder)
-        if name in folder_by_name:
-            raise ValueError(
-                f'{source}: the folders {folder_by_name[name]} and {folder} would be two videos of one name; '
-                'give each image a key video, as tools/dataset_tools/merge_posetrack.py does'
-            )
-        folder_by_name[name] = folder
-        part = {'images': images_by_folder[folder], 'annotations': annotations_by_folder[folder]}
-        videos.append(as_video(name, source, {**part, 'categories': content['categories']}))
+    parts = split_by_video(content, source)
+    videos = [as_video(name, source, parts[name]) for name in sorted(parts, key='{}.json'.format)]
     if videos:
-        videos[0].num_stray_annotations += num_stray
+        videos[0].num_stray_annotations += len(content['annotations']) - sum(
+            len(part['annotations']) for part in parts.values()
+        )
     refuse_shared_image_ids(videos)
     return videos
 

@@ -8,6 +8,7 @@ from mmpose_diffusion.datasets.posetrack_files import read_annotations
 from mmpose_diffusion.datasets.posetrack_merging import merge_videos
 from mmpose_diffusion.datasets.posetrack_video import PoseTrackVideoDataset
 from mmpose_diffusion.datasets.video_pose_dataset import box_around_keypoints, clip_box
+from mmpose_diffusion.evaluation.functional.posetrack_results import load_annotated_videos
 
 
 @pytest.fixture
@@ -257,7 +258,7 @@ def test_what_cannot_be_understood_is_refused_with_file_and_entry(world, make_vi
 def test_annotation_file_cut_in_half_is_named(two_videos):
     path = two_videos.folder / '000002_mpii_test.json'
     path.write_text(path.read_text()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match='000002_mpii_test.json is not complete json.*Was the file cut'):
+    with pytest.raises(ValueError, match='000002_mpii_test.json is not a complete json.*Was the file cut'):
         two_videos.load()
 
 
@@ -406,3 +407,14 @@ def test_it_is_an_mmpose_dataset():
 
     assert issubclass(PoseTrackVideoDataset, BaseCocoStyleDataset)
     assert DATASETS.get('PoseTrackVideoDataset') is PoseTrackVideoDataset
+
+
+@pytest.mark.parametrize('reader', [read_annotations, lambda path: load_annotated_videos(ann_file=path)])
+def test_merged_file_with_two_videos_of_one_name_is_refused_by_data_set_and_metric(world, make_video, reader):
+    content, other = make_video(1), make_video(2)
+    for image in other['images']:
+        image['file_name'] = image['file_name'].replace('images/val/000002', 'images/train/000001')
+    merged = {**content, 'images': content['images'] + other['images']}
+    (world.root / 'merged.json').write_text(json.dumps(merged))
+    with pytest.raises(ValueError, match='images/train/000001_mpii_test would be two videos of one name'):
+        reader(str(world.root / 'merged.json'))

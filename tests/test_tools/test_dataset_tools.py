@@ -14,6 +14,7 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 @pytest.fixture
 def run(monkeypatch, capsys):
     def run_tool(name, *arguments):
+        monkeypatch.syspath_prepend((TOOLS / name).parent)  # as python does for a script
         monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
         runpy.run_path(str(TOOLS / name), run_name='__main__')
         return capsys.readouterr().out

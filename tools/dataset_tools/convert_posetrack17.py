@@ -4,11 +4,11 @@ python tools/dataset_tools/convert_posetrack17.py data/posetrack17/annotations/v
     --images data/posetrack17
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
+from annotation_folders import parse_arguments
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -18,21 +18,13 @@ from mmpose_diffusion.datasets.posetrack17_conversion import convert_video, numb
 from mmpose_diffusion.datasets.posetrack_files import load_json
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='folder of annolist json files, one per video')
-    parser.add_argument('target', type=Path, help='folder for the converted files; they keep their names')
-    parser.add_argument(
-        '--images', type=Path, help='folder that image names are relative to: image sizes are then written too'
-    )
-    return parser.parse_args()
-
-
 def main() -> None:
-    arguments = parse_arguments()
-    files = sorted(arguments.source.glob('*.json'))
-    if not files:
-        sys.exit(f'there are no json files in {arguments.source}')
+    arguments, files = parse_arguments(
+        __doc__,
+        source='folder of annolist json files, one per video',
+        target='folder for the converted files; they keep their names',
+        images='image sizes are then written too',
+    )
     if arguments.target.resolve() == arguments.source.resolve():
         sys.exit('source and target are the same folder: the originals would be overwritten')
     arguments.target.mkdir(parents=True, exist_ok=True)

@@ -6,11 +6,11 @@ python tools/dataset_tools/merge_posetrack.py data/posetrack18/annotations/val d
 MMPose's CocoMetric reads the result: dict(type='CocoMetric', ann_file='data/posetrack18/annotations/val.json').
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
+from annotation_folders import parse_arguments
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -20,21 +20,13 @@ from mmpose_diffusion.datasets.posetrack_files import as_video, checked_content,
 from mmpose_diffusion.datasets.posetrack_merging import merge_videos
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='folder of json files, one per video')
-    parser.add_argument('target', type=Path, help='the merged file')
-    parser.add_argument(
-        '--images', type=Path, help='folder that image names are relative to: sizes that the files lack are added'
-    )
-    return parser.parse_args()
-
-
 def main() -> None:
-    arguments = parse_arguments()
-    files = sorted(arguments.source.glob('*.json'))
-    if not files:
-        sys.exit(f'there are no json files in {arguments.source}')
+    arguments, files = parse_arguments(
+        __doc__,
+        source='folder of json files, one per video',
+        target='the merged file',
+        images='sizes that the files lack are added',
+    )
     if arguments.target.resolve().parent == arguments.source.resolve():
         sys.exit('the merged file must not lie in the folder of the single ones: it would be read as one more video')
     videos = [

@@ -45,16 +45,23 @@ def list_posetrack_files(folder: str | Path) -> list[Path]:
 
 def load_json(path: str | Path) -> dict[str, Any]:
     """Load a json file whose top level is an object."""
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not a complete json file: {error}') from error
+    content = parse_json(Path(path).read_bytes(), str(path))
     if not isinstance(content, dict):
         raise ValueError(
             f'{path} holds a {type(content).__name__} at its top level; expected an object with images, annotations '
             'and categories (2018) or with annolist (2017)'
         )
     return content
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """Parse json; if it is cut or not json, say which file and where."""
+    try:
+        return json.loads(content)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'{name} is not a complete json file: {error}. Was the file cut while it was copied?'
+        ) from error
 
 
 def read_posetrack_file(path: str | Path, is_prediction: bool = False) -> VideoPeople:

@@ -56,18 +56,31 @@ def load_annotated_videos(
 
 
 def split_by_video(content: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    """Split a merged COCO-style file into the content of one official file per video."""
+    """Split a merged COCO-style file into the content of one official file per video.
+
+    An image's `video`, as tools/dataset_tools/merge_posetrack.py writes it, or else the folder of its file names its
+    video. Annotations of no image are left out.
+    """
     videos: dict[str, dict[str, Any]] = {}
+    folder_of_video: dict[str, str] = {}
     video_of_image: dict[Any, str] = {}
     for index, image in enumerate(get_list(content, 'images', name)):
-        parts = image.get('file_name', '').split('/') if isinstance(image, Mapping) else []
+        parts = str(image.get('file_name', '')).split('/') if isinstance(image, Mapping) else []
         if len(parts) < 2 or 'id' not in image:
             raise ValueError(
                 f'{name}: images[{index}] needs an id and a file_name with a parent folder named like the video'
             )
-        if image['id'] in video_of_image:
-            raise ValueError(f'{name}: images[{index}] has the id {image["id"]}, which another image has already')
-        video = video_of_image[image['id']] = image.get('video') or parts[-2]
+        video = image.get('video') or parts[-2]
+        if video_of_image.setdefault(image['id'], video) != video:
+            raise ValueError(
+                f'{name}: images[{index}] has the id {image["id"]}, which an image of another video has already'
+            )
+        folder = image.get('video') or '/'.join(parts[:-1])
+        if folder_of_video.setdefault(video, folder) != folder:
+            raise ValueError(
+                f'{name}: the folders {folder_of_video[video]} and {folder} would be two videos of one name; give each '
+                'image a key video, as tools/dataset_tools/merge_posetrack.py does'
+            )
         empty = {'images': [], 'annotations': [], 'categories': content.get('categories')}
         videos.setdefault(video, empty)['images'].append(image)
     for index, annotation in enumerate(content.get('annotations') or []):
