@@ -3,9 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTEST_WORKERS ?= 2
-# One thread for each process: training and its data worker share two cores, and threads that wait for each other
-# make small networks several times slower.
-export OMP_NUM_THREADS ?= 1
+# Processes share the cores, not threads: threads that wait for a busy core make small networks several times slower.
+ONE_THREAD = OMP_NUM_THREADS=1
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,10 +13,10 @@ environment: ## make or finish .venv, with the pinned versions
 	@tools/setup_environment.sh
 
 demo: environment ## make a small video data set, train on it, evaluate, draw: work_dirs/demo
-	@.venv/bin/python tools/demo.py
+	@$(ONE_THREAD) .venv/bin/python tools/demo.py
 
 test: environment ## run all tests
-	@.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+	@$(ONE_THREAD) .venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 lint: environment ## check style
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

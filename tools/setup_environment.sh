@@ -87,7 +87,7 @@ if [ "$(wheels | wc -l)" -lt 2 ]; then
   # These flags replace Python's own, so -O2 and -DNDEBUG must be named; without -g the build takes two thirds of the time.
   : >"$log"
   PATH=$venv/bin:$PATH CFLAGS='-O2 -DNDEBUG -fwrapv -g0' CXXFLAGS='-O2 -DNDEBUG -fwrapv -g0' LDFLAGS=-s \
-    CUDA_VISIBLE_DEVICES='' MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} \
+    CUDA_VISIBLE_DEVICES='' MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(env -u OMP_NUM_THREADS nproc)} \
     "$py" -m pip wheel -v --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation \
     --no-binary mmcv,xtcocotools -w "$part" "mmcv==$mmcv" "xtcocotools==$xtcocotools" 2>&1 |
     tee -a "$log" | awk 'match($0, /\[[0-9]+\/[0-9]+\]/) {printf "\r    mmcv %s ", substr($0, RSTART, RLENGTH); fflush()} END {print ""}' ||
