@@ -13,7 +13,7 @@ environment: ## make or finish .venv, with the pinned versions
 	@tools/setup_environment.sh
 
 demo: environment ## make a small video data set, train on it, evaluate, draw: work_dirs/demo
-	@$(ONE_THREAD) .venv/bin/python tools/demo.py
+	@$(ONE_THREAD) .venv/bin/python -W ignore tools/demo.py
 
 test: environment ## run all tests
 	@$(ONE_THREAD) .venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal

@@ -128,20 +128,21 @@ def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str,
     return scores
 
 
-def draw_video(arguments: argparse.Namespace, config: str) -> Path:
-    """Annotation and prediction side by side for the first unseen video, as GIF and video."""
+def draw_video(arguments: argparse.Namespace, config: str, videos: int = 3) -> Path:
+    """Annotation and prediction side by side for the first unseen videos, as video file and as a smaller GIF."""
+    import cv2
+
     from mmpose_diffusion.visualization import PoseDrawer, read_posetrack_frames, write_animation
 
-    name = sorted((arguments.data / 'annotations/val').glob('*.json'))[0].name
-    drawer = PoseDrawer()
-    annotated = read_posetrack_frames(arguments.data / 'annotations/val' / name, arguments.data)
-    predicted = read_posetrack_frames(arguments.out / config / 'results' / name, arguments.data)
-    frames = [
-        np.hstack([drawer.draw_frame(truth), drawer.draw_frame(guess)])
-        for truth, guess in zip(annotated, predicted, strict=True)
-    ]
-    write_animation(frames, arguments.out / 'skeletons.mp4', 10)
-    return write_animation(frames, arguments.out / 'skeletons.gif', 10)
+    drawer, frames = PoseDrawer(), []
+    for annotations in sorted((arguments.data / 'annotations/val').glob('*.json'))[:videos]:
+        annotated = read_posetrack_frames(annotations, arguments.data)
+        predicted = read_posetrack_frames(arguments.out / config / 'results' / annotations.name, arguments.data)
+        for truth, guess in zip(annotated, predicted, strict=True):
+            frames.append(np.hstack([drawer.draw_frame(truth), drawer.draw_frame(guess)]))
+    write_animation(frames, arguments.out / 'skeletons.mp4', frames_per_second=10)
+    small = [cv2.resize(frame, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA) for frame in frames]
+    return write_animation(small, arguments.out / 'skeletons.gif', frames_per_second=10)
 
 
 def draw_curves(out: Path) -> Path:

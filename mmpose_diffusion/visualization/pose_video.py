@@ -96,7 +96,9 @@ def write_animation(frames_bgr: Iterable[np.ndarray], path: str | Path, frames_p
         # One palette for all frames: smaller, and colours do not flicker.
         sample = np.concatenate(frames[:: max(len(frames) // 8, 1)])
         palette = Image.fromarray(sample[..., ::-1]).quantize(256)
-        pictures = [Image.fromarray(frame[..., ::-1]).quantize(palette=palette) for frame in frames]
+        pictures = [
+            Image.fromarray(frame[..., ::-1]).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
+        ]
         pictures[0].save(
             path, save_all=True, append_images=pictures[1:], duration=round(1000 / frames_per_second), loop=0
         )
