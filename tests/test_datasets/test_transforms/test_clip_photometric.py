@@ -31,9 +31,11 @@ def test_clip_is_distorted_as_mmpose_distorts_each_frame():
 
 def test_frames_from_the_cache_are_not_written_into():
     frame = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    before = frame.copy()
     frame.setflags(write=False)
     for _ in range(20):
         ClipPhotometricDistortion().transform({'img': [frame, frame]})
+    np.testing.assert_array_equal(frame, before)
 
 
 def test_frames_of_several_sizes_are_refused():
