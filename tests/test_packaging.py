@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import zipfile
@@ -39,3 +40,15 @@ def test_every_config_of_the_model_index_exists():
     for metafile in index['Import']:
         for model in yaml.safe_load((ROOT / metafile).read_text())['Models']:
             assert (ROOT / model['Config']).is_file(), model['Config']
+
+
+def test_mim_finds_the_editable_package():
+    """What `PYTHONPATH=$PWD mim train mmpose_diffusion ...` relies on."""
+    code = 'from mim.utils import get_installed_path; print(get_installed_path("mmpose_diffusion"))'
+    command = [sys.executable, '-W', 'ignore', '-c', code]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    folder = Path(done.stdout.strip())
+    assert folder == ROOT / 'mmpose_diffusion'
+    assert (folder / '.mim/tools/train.py').is_file()
+    assert (folder / '.mim/configs').is_dir()

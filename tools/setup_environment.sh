@@ -98,6 +98,8 @@ wheels | xargs "$py" -m uv pip install -q --python "$py" --no-deps >"$log" 2>&1 
 
 step='installing this package'
 run "$py" -m uv pip install -q --python "$py" --no-deps --no-build-isolation -e . || explain 'setup.py failed' 'read the lines below'
+# mim finds an editable package by its egg-info, which the install above does not leave.
+"$py" -W ignore setup.py -q egg_info >"$log" 2>&1 || explain 'setup.py failed' 'read the lines below'
 "$py" -W ignore -c 'import mmcv.ops, xtcocotools.mask, mmdet.apis, mmpose.apis' >"$log" 2>&1 ||
   fail 'the installed packages do not work together' "delete $house and run again"
 echo "$stamp" >"$venv/stamp"

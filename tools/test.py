@@ -34,6 +34,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     """Write the command line into the config."""
+    from mmpose_diffusion.engine import merge_options  # here, so that -h answers at once
+
     config.launcher = arguments.launcher
     config.load_from = arguments.checkpoint
     config.work_dir = arguments.work_dir or config.get('work_dir') or f'work_dirs/{Path(arguments.config).stem}'
@@ -50,7 +52,7 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     if arguments.dump:
         evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
         config.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=arguments.dump)]
-    config.merge_from_dict(arguments.cfg_options or {})
+    merge_options(config, arguments.cfg_options)
     return config
 
 

@@ -33,6 +33,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     """Write the command line into the config."""
+    from mmpose_diffusion.engine import merge_options  # here, so that -h answers at once
+
     config.launcher = arguments.launcher
     config.work_dir = arguments.work_dir or config.get('work_dir') or f'work_dirs/{Path(arguments.config).stem}'
     if arguments.no_validate:
@@ -57,7 +59,7 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
             interval=arguments.interval,
             out_dir=arguments.show_dir,
         )
-    config.merge_from_dict(arguments.cfg_options or {})
+    merge_options(config, arguments.cfg_options)
     if arguments.auto_scale_lr and 'base_batch_size' not in config.auto_scale_lr:
         sys.exit(
             f'--auto-scale-lr needs the batch size that the learning rate is for, which {arguments.config} does not '

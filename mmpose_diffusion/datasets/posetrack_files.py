@@ -49,7 +49,7 @@ def is_folder(path: str) -> bool:
 def read_annotations(path: str) -> list[VideoAnnotations]:
     """Read a folder with one json per video, in order of file names, or a merged json."""
     if not fileio.exists(path):
-        raise FileNotFoundError(f'there are no annotations at {path}: neither a folder nor a json file')
+        raise FileNotFoundError(f'there are no annotations at {path}: no folder and no json file. See docs/data.md')
     if not is_folder(path):
         return read_merged(load_json(path), path)
     names = sorted(fileio.list_dir_or_file(path, list_dir=False, suffix='.json'))

@@ -2,7 +2,7 @@
 
 from .checkpoint_files import AtomicLocalBackend, install_allow_list, load_checkpoint_file
 from .epoch_seeds import EpochSeedHook, seed_worker_from_epoch
-from .launch import build_runner, find_config, load_config, load_strictly
+from .launch import build_runner, find_config, load_config, load_strictly, merge_options
 from .layer_decay import VisionTransformerLayerDecay
 
 install_allow_list()
@@ -17,5 +17,6 @@ __all__ = [
     'load_checkpoint_file',
     'load_config',
     'load_strictly',
+    'merge_options',
     'seed_worker_from_epoch',
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import textwrap
 from pathlib import Path
@@ -15,6 +16,8 @@ from mmengine.runner import Runner
 
 from .checkpoint_files import latest_checkpoint
 
+# Top-level settings that mmengine's Runner looks for besides its arguments.
+READ_BY_RUNNER = ('auto_scale_lr', 'find_unused_parameters', 'model_wrapper_cfg', 'preprocess_cfg', 'sync_bn')
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -42,6 +45,17 @@ def find_config(name: str) -> Path:
 def load_config(name: str) -> Config:
     """Read a config given by path or by bare name."""
     return Config.fromfile(find_config(name))
+
+
+def merge_options(config: Config, options: dict[str, Any] | None) -> None:
+    """Write `--cfg-options` into a config; refuse a misspelt first name, which would be lost without a word."""
+    known = {*config, *inspect.signature(Runner).parameters, *READ_BY_RUNNER}
+    for key in options or {}:
+        first = key.split('.')[0]
+        if first not in known:
+            close = difflib.get_close_matches(first, known, n=3) or sorted(config)
+            raise ValueError(f'--cfg-options {key}: a config has no {first}; did you mean {", ".join(close)}?')
+    config.merge_from_dict(options or {})
 
 
 def wrapper_without_gpu(config: Config) -> dict:

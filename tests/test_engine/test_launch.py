@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmpose_diffusion.engine import AtomicLocalBackend, build_runner, find_config, load_strictly
+from mmpose_diffusion.engine import AtomicLocalBackend, build_runner, find_config, load_strictly, merge_options
 from mmpose_diffusion.engine.launch import config_folder, wrapper_without_gpu
 
 
@@ -173,3 +173,12 @@ def test_processes_without_gpu_keep_the_config_s_settings():
     assert wrapper['find_unused_parameters']
     assert wrapper['static_graph']
     assert wrapper['device_ids'] is None
+
+
+def test_misspelt_option_is_refused_and_settings_of_the_runner_are_not():
+    config = Config(dict(model=dict(head=dict(out_channels=17)), train_cfg=dict(max_epochs=4)))
+    merge_options(config, {'model.head.out_channels': 15, 'find_unused_parameters': True, 'load_from': 'a.pth'})
+    assert config.model.head.out_channels == 15
+    assert config.find_unused_parameters
+    with pytest.raises(ValueError, match=r'modle\.head\.out_channels.*did you mean model'):
+        merge_options(config, {'modle.head.out_channels': 14})
