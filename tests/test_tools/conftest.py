@@ -23,7 +23,6 @@ model = dict(
         arch=dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=64)),
     temporal_neck=dict(in_channels=32, hidden_channels=8),
     head=dict(in_channels=32, deconv_out_channels=None, deconv_kernel_sizes=None, decoder=codec))
-augmentation = dict({augmentation})
 train_pipeline = [
     dict(type='SampleClip', offsets=(-1, 0, 1)), dict(type='LoadClip'), dict(type='GetBBoxCenterScale', padding=1.25),
     *([dict(type='RandomBBoxTransform')] if {augment} else []),
@@ -38,7 +37,7 @@ val_evaluator = dict(data_root=data_root)
 test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=3, val_interval=3)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=-1))
-""".replace('augmentation = dict({augmentation})\n', '')
+"""
 
 
 @pytest.fixture(scope='session')
