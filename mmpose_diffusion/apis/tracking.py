@@ -15,10 +15,10 @@ from scipy.optimize import linear_sum_assignment
 class PoseTracker:
     """Gives each person an id that stays while the person is seen, and after an absence of a few frames.
 
-    A person's box and pose are expected where constant velocity has carried them. The people of a frame are
-    assigned to the known ones such that the sum of similarities (the mean of IoU and OKS) is greatest; whoever is like
-    nobody known gets the next free id. MMDetection's trackers look at boxes alone, in which two people who pass each other
-    are hard to tell apart, and need packages that it does not install.
+    A person's box and pose are expected where constant velocity has carried them. The people of a frame are assigned to
+    the known ones such that the sum of similarities (the mean of IoU and OKS) is greatest; whoever is like nobody known
+    gets the next free id. MMDetection's trackers look at boxes alone, which hardly tell apart two people who pass each
+    other, and most of them need packages that it does not install.
 
     Tracks one video; make another tracker for the next.
 
@@ -69,7 +69,7 @@ class PoseTracker:
         return ids
 
     def similarities(self, known: Sequence[Person], people: Sequence[Person]) -> np.ndarray:
-        """Similarity [M, N] in [0, 1] of M known people to N others: the mean of IoU and OKS, 0 if boxes do not touch."""
+        """Similarity [M, N] in [0, 1] of M known people to N others: mean of IoU and OKS; 0 where boxes do not touch."""
         if not known or not people:
             return np.zeros((len(known), len(people)))
         known_boxes, boxes = (torch.tensor(np.stack([one.box for one in group])) for group in (known, people))
