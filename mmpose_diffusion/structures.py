@@ -128,6 +128,7 @@ class ClipFeatures(NamedTuple):
 
     frames: Tensor  # [B, T, C, h, w], maps of the single frames before fusion, oldest first
     window: FrameWindow
+    aligned: Tensor | None  # [B, T-1, C, h, w], supports moved to where the key frame sees them; None: not aligned
     fused: Tensor  # [B, C', h, w], map of the key frame after fusion
 
     @property

@@ -31,7 +31,7 @@ def test_supports_are_all_frames_but_the_key_frame_in_order():
 def test_clip_features_select_key_and_supports_by_the_window():
     frames = torch.arange(4.0).expand(2, 4)[..., None, None, None]  # each frame holds its position
     window = FrameWindow.consecutive(2, 4, key_index=1)
-    features = ClipFeatures(frames, window, frames[:, 0])
+    features = ClipFeatures(frames, window, None, frames[:, 0])
     assert features.key.flatten().tolist() == [1, 1]
     assert features.supports[0].flatten().tolist() == [0, 2, 3]
 
@@ -39,7 +39,7 @@ def test_clip_features_select_key_and_supports_by_the_window():
 def test_stock_heads_reading_the_last_item_get_the_fused_map():
     frames = torch.zeros(2, 3, 4, 1, 1)
     fused = torch.ones(2, 4, 1, 1)
-    assert ClipFeatures(frames, FrameWindow.consecutive(2, 3), fused)[-1] is fused
+    assert ClipFeatures(frames, FrameWindow.consecutive(2, 3), None, fused)[-1] is fused
 
 
 @pytest.mark.parametrize(('num_frames', 'offsets'), [(1, [0]), (2, [-1, 0]), (3, [-1, 0, 1]), (5, [-2, -1, 0, 1, 2])])

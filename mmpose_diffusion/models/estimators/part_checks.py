@@ -112,7 +112,7 @@ def check_clip_features(features: Any, name: str, batch_size: int, out_channels:
         got = type(features).__name__
         danger = 'the last SAMPLE of a bare tensor' if isinstance(features, Tensor) else 'whatever comes last'
         raise TypeError(
-            f'temporal neck {name} must return ClipFeatures(frames, window, fused), got {got}: '
+            f'temporal neck {name} must return ClipFeatures(frames, window, aligned, fused), got {got}: '
             f'heads read feats[-1], which would be {danger}'
         )
     shape = list(features.fused.shape)

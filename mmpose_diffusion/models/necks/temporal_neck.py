@@ -37,6 +37,11 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
 
     def forward(self, frames: Tensor, window: FrameWindow) -> ClipFeatures:
         """Check the maps [B, T, C, h, w] of a batch of clips and fuse them."""
+        self.check_maps(frames, window)
+        return ClipFeatures(frames=frames, window=window, aligned=None, fused=self.fuse(frames, window))
+
+    def check_maps(self, frames: Tensor, window: FrameWindow) -> None:
+        """Refuse maps that are not [B, T, C, h, w] with the neck's channels and the window's clips and frames."""
         name = type(self).__name__
         if frames.ndim != 5:
             raise ValueError(f'{name} takes maps [B, T, C, h, w], got {list(frames.shape)}')
@@ -47,4 +52,3 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
                 f'{name}: the frame window describes {list(window.offsets.shape)} (clips, frames), '
                 f'the maps are {list(frames.shape[:2])}'
             )
-        return ClipFeatures(frames=frames, window=window, fused=self.fuse(frames, window))

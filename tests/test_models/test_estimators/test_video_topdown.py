@@ -272,12 +272,12 @@ class PlainTupleNeck(BareTensorNeck):
 
 class AllFramesNeck(BareTensorNeck):
     def forward(self, frames, window):
-        return ClipFeatures(frames, window, frames.flatten(0, 1))
+        return ClipFeatures(frames, window, None, frames.flatten(0, 1))
 
 
 class WrongWidthNeck(BareTensorNeck):
     def forward(self, frames, window):
-        return ClipFeatures(frames, window, self.fuse(frames, window)[:, :5])
+        return ClipFeatures(frames, window, None, self.fuse(frames, window)[:, :5])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def test_subclass_only_fuses_and_gets_clip_features():
     features = MeanNeck(4, 4)(frames, window)
     assert features.frames is frames
     assert features.window is window
+    assert features.aligned is None
     torch.testing.assert_close(features.fused, frames.mean(1))
 
 
