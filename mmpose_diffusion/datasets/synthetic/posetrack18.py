@@ -42,7 +42,8 @@ def posetrack_annotations(video: SyntheticVideo, name: str, split: str, unlabele
         images.append(_image(video, name, split, frame, bool(labelled[frame]), image_id))
         if labelled[frame]:
             seen = [person for person in video.people if person.annotated[frame].any()]
-            annotations += [_annotation(person, frame, image_id) for person in seen]
+            exposure = video.difficulty.shutter
+            annotations += [_annotation(person, frame, image_id, exposure) for person in seen]
     category = {
         'supercategory': 'person', 'id': 1, 'name': 'person', 'keypoints': list(POSETRACK_KEYPOINTS),
         'skeleton': POSETRACK_SKELETON,
@@ -69,7 +70,7 @@ def _image(video: SyntheticVideo, name: str, split: str, frame: int, labelled: b
     }
 
 
-def _annotation(person: SyntheticPerson, frame: int, image_id: int) -> dict[str, Any]:
+def _annotation(person: SyntheticPerson, frame: int, image_id: int, exposure: float) -> dict[str, Any]:
     annotated = person.annotated[frame]
     exact = np.round(person.keypoints[frame], 3)
     keypoints: list[float] = []
@@ -91,6 +92,7 @@ def _annotation(person: SyntheticPerson, frame: int, image_id: int) -> dict[str,
             'keypoints_exact': exact.tolist(),
             'occlusion': person.occlusion[frame].tolist(),
             'motion': np.round(person.motion[frame], 2).tolist(),
+            'exposure': exposure,
         },
     }
 
