@@ -69,7 +69,7 @@ class PoseTracker:
         return ids
 
     def similarities(self, known: Sequence[Person], people: Sequence[Person]) -> np.ndarray:
-        """Similarity [M, N] in [0, 1] of M known people to N others: mean of IoU and OKS; 0 where boxes do not touch."""
+        """Similarity [M, N] in [0, 1] of M known people and N others: mean of IoU and OKS, 0 if boxes do not touch."""
         if not known or not people:
             return np.zeros((len(known), len(people)))
         known_boxes, boxes = (torch.tensor(np.stack([one.box for one in group])) for group in (known, people))
