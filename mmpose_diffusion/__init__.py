@@ -7,7 +7,7 @@ from .compatibility import check_environment
 
 check_environment()
 
-from . import datasets, engine, evaluation, models  # noqa: E402  after the check, which explains their failures
+from . import codecs, datasets, engine, evaluation, models  # noqa: E402  after the check, which explains their failures
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'visualization']

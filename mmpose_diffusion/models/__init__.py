@@ -4,11 +4,13 @@ from .backbones import TimmVisionTransformer
 from .data_preprocessors import VideoPoseDataPreprocessor
 from .denoisers import BaseDenoiser, BaseHeatmapDenoiser, HeatmapDenoiser
 from .estimators import VideoTopdownPoseEstimator
-from .heads import DiffusionHeatmapHead
+from .heads import DiffusionHeatmapHead, ResidualSimCCHead
 from .hypothesis_aggregators import BestAgreement, HypothesisAggregator, MeanCoordinates, MeanHeatmap, MedianCoordinates
+from .losses import AuxiliaryHead
 from .necks import KeyFrameNeck, SpatioTemporalRepresentationLearner, SupportFusionNeck, TemporalNeck
 
 __all__ = [
+    'AuxiliaryHead',
     'BaseDenoiser',
     'BaseHeatmapDenoiser',
     'BestAgreement',
@@ -19,6 +21,7 @@ __all__ = [
     'MeanCoordinates',
     'MeanHeatmap',
     'MedianCoordinates',
+    'ResidualSimCCHead',
     'SpatioTemporalRepresentationLearner',
     'SupportFusionNeck',
     'TemporalNeck',

@@ -1,3 +1,4 @@
 from .diffusion_heatmap_head import DiffusionHeatmapHead
+from .residual_simcc_head import ResidualSimCCHead
 
-__all__ = ['DiffusionHeatmapHead']
+__all__ = ['DiffusionHeatmapHead', 'ResidualSimCCHead']
