@@ -1,5 +1,6 @@
 """Poses of people in images and videos, for people and programs."""
 
 from .tracking import PoseTracker
+from .video_pose_inferencer import VideoPoseInferencer
 
-__all__ = ['PoseTracker']
+__all__ = ['PoseTracker', 'VideoPoseInferencer']

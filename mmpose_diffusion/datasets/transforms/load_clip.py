@@ -40,7 +40,8 @@ class LoadClip(BaseTransform):
     Required Keys:
 
     - clip_frame_indices, frame_is_real, clip_key_index (from SampleClip)
-    - frames, video_path, video_frames, img or img_path (the first of these that is there)
+    - frames, video_path, video_frames, img or img_path (the first of these that is there); None in frames is a frame
+      that could not be read
 
     Added or Modified Keys:
 
@@ -117,9 +118,11 @@ class LoadClip(BaseTransform):
             return partial(self._take_array, [results['img']], 'img'), results.get('img_path')
         return lambda _: self._load_image_file(results['img_path']), results['img_path']
 
-    def _take_array(self, arrays: list[np.ndarray], key: str, index: int) -> np.ndarray:
+    def _take_array(self, arrays: list[np.ndarray | None], key: str, index: int) -> np.ndarray | None:
         """One of the caller's own arrays, as it is."""
         array = arrays[index]
+        if array is None and not self.strict:
+            return None
         if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
             got = f'{array.dtype} {array.shape}' if isinstance(array, np.ndarray) else type(array).__name__
             raise ValueError(f'{key}[{index}] must be a uint8 array of shape (height, width, 3), blue first, got {got}')

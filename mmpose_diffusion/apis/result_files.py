@@ -1,0 +1,258 @@
+"""Files of results, written frame by frame: whenever the work stops, what was done can be read and played."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+
+from ..evaluation.functional.posetrack_ap import JOINT_NAMES
+from ..evaluation.functional.posetrack_results import PredictedPerson, official_prediction
+from ..visualization.pose_video import VIDEO_CODECS
+from .frame_sources import Frame, FrameSource
+
+DIGITS = 3  # of numbers in json: a thousandth of a pixel
+
+
+def prepare_folder(folder: str | Path) -> Path:
+    """Make a folder and try to write into it, before anybody works for hours in vain."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f'results cannot be written to {folder}: {error}') from error
+    return folder
+
+
+def rounded(value: Any) -> Any:
+    """Numbers of a result as json has them: plain and short."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class JsonList:
+    """A json list on disk that is complete after every entry, whatever happens next."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.file = Path(path).open('wb')
+        self.file.write(b'[\n]\n')
+        self.num_entries = 0
+
+    def append(self, entry: Any) -> None:
+        """Write one more entry, in a line of its own."""
+        text = (',\n' if self.num_entries else '\n') + json.dumps(entry, allow_nan=False) + '\n]\n'
+        self.file.seek(-len('\n]\n'), os.SEEK_CUR)
+        self.file.write(text.encode())
+        self.file.flush()
+        self.num_entries += 1
+
+    def close(self) -> None:
+        """End the file."""
+        self.file.close()
+
+
+class PoseTrackJson:
+    """The official PoseTrack18 layout of one video; annotations go to disk at once, the frames' list at the end.
+
+    Args:
+        path: of the file.
+        folder: name of the video, the parent folder in `file_name`.
+        keypoint_names: of the model.
+    """
+
+    def __init__(self, path: str | Path, folder: str, keypoint_names: Sequence[str]) -> None:
+        missing = [name for name in JOINT_NAMES if name not in keypoint_names]
+        if missing:
+            raise ValueError(f'PoseTrack json needs the PoseTrack joints; the model does not predict {missing}')
+        self.folder, self.keypoint_names = folder, list(keypoint_names)
+        self.num_frames = self.num_annotations = 0
+        self.file = Path(path).open('w')
+        category = official_prediction([], [], self.keypoint_names)['categories']
+        self.file.write(f'{{"categories": {json.dumps(category)},\n"annotations": [')
+
+    def append(self, instances: Sequence[Mapping[str, Any]]) -> None:
+        """Write the people of the next frame; each instance as the inferencer gives it, with a track id."""
+        people = []
+        for instance in instances:
+            confidences = np.asarray(instance['keypoint_scores'])
+            score = float(instance.get('bbox_score', 1.0))
+            people.append(
+                PredictedPerson(
+                    np.asarray(instance['keypoints']), confidences, confidences * score, score * confidences.mean()
+                )
+            )
+        content = official_prediction([{'id': self.num_frames}], [people], self.keypoint_names)
+        for annotation, instance in zip(content['annotations'], instances, strict=True):
+            annotation.update(id=self.num_annotations, track_id=instance['track_id'])
+            entry = json.dumps(rounded(annotation), allow_nan=False)
+            self.file.write((',' if self.num_annotations else '') + '\n' + entry)
+            self.num_annotations += 1
+        self.num_frames += 1
+
+    def close(self) -> None:
+        """Write the list of frames and end the file."""
+        self.file.write('],\n"images": [')
+        for index in range(self.num_frames):
+            image = {'id': index, 'frame_id': index, 'file_name': f'{self.folder}/{index:06d}.jpg', 'is_labeled': True}
+            self.file.write((',' if index else '') + '\n' + json.dumps(image))
+        self.file.write(']}\n')
+        self.file.close()
+
+
+class VideoFile:
+    """A video of pictures; one of another size than the first is scaled into its frame, with black borders."""
+
+    def __init__(self, path: str | Path, fps: float) -> None:
+        self.path, self.fps = Path(path), fps
+        if self.path.suffix not in VIDEO_CODECS:
+            raise ValueError(f'{path}: cannot write {self.path.suffix}, only {", ".join(VIDEO_CODECS)}')
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)  # width, height
+
+    def append(self, picture: np.ndarray) -> None:
+        """Write one more picture [height, width, 3], blue first."""
+        if self._writer is None:
+            self._size = picture.shape[1::-1]
+            codec = cv2.VideoWriter_fourcc(*VIDEO_CODECS[self.path.suffix])
+            self._writer = cv2.VideoWriter(str(self.path), codec, self.fps, self._size)
+            if not self._writer.isOpened():
+                raise OSError(
+                    f'{self.path} cannot be written, {self._size} pixels at {self.fps} frames per second: '
+                    'is there space left, and does OpenCV have the codec?'
+                )
+        self._writer.write(fit_into(picture, self._size))
+
+    def close(self) -> None:
+        """End the video; without pictures there is no file."""
+        if self._writer is not None:
+            self._writer.release()
+            print_log(f'the video with skeletons is {self.path}', logger='current')
+
+
+def fit_into(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale a picture into (width, height) with black borders, keeping its shape."""
+    if picture.shape[1::-1] == size:
+        return picture
+    width, height = size
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    scaled = cv2.resize(picture, (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)))
+    left, top = (width - scaled.shape[1]) // 2, (height - scaled.shape[0]) // 2
+    canvas = np.zeros((height, width, 3), dtype=np.uint8)
+    canvas[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+    return canvas
+
+
+class ResultFiles:
+    """All files of one run; a context that closes them whatever happens.
+
+    For a video `<pred_out_dir>/<name>.json` (a list with `frame_id` and `instances` of each frame) and
+    `<vis_out_dir>/<name>.mp4`; for images a json and a picture each. These are MMPose's names and contents.
+
+    Args:
+        source: what is read.
+        pred_out_dir: folder of the json files; empty: none are written.
+        vis_out_dir: folder of the pictures or, for a video, the video's own name; empty: none are written.
+        posetrack_json: also write `<name>_posetrack.json`, in PoseTrack's layout.
+        keypoint_names: of the model.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        pred_out_dir: str | Path = '',
+        vis_out_dir: str | Path = '',
+        posetrack_json: bool = False,
+        keypoint_names: Sequence[str] = (),
+    ) -> None:
+        self.is_video = source.is_video
+        self.video: VideoFile | None = None
+        self.lists: list[Any] = []
+        self.predictions: JsonList | None = None
+        self.posetrack: PoseTrackJson | None = None
+        if posetrack_json and not (pred_out_dir and source.is_video):
+            raise ValueError('PoseTrack json is for videos, and goes to pred_out_dir (or out_dir): give both')
+        is_file = source.is_video and bool(Path(vis_out_dir).suffix)
+        self.picture_folder = (
+            prepare_folder(Path(vis_out_dir).parent if is_file else vis_out_dir) if vis_out_dir else None
+        )
+        self.prediction_folder = prepare_folder(pred_out_dir) if pred_out_dir else None
+        if not source.is_video:
+            check_names_differ(source.paths)
+            if self.picture_folder:
+                for path in source.paths:
+                    refuse_to_overwrite(self.picture_folder / Path(path).name, [path])
+            return
+        if self.picture_folder:
+            path = Path(vis_out_dir) if is_file else self.picture_folder / f'{source.name}.mp4'
+            refuse_to_overwrite(path, source.paths)
+            self.video = VideoFile(path, source.fps)
+        if self.prediction_folder:
+            if posetrack_json:
+                path = self.prediction_folder / f'{source.name}_posetrack.json'
+                self.posetrack = PoseTrackJson(path, source.name, keypoint_names)
+            self.predictions = JsonList(self.prediction_folder / f'{source.name}.json')
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether pictures are written."""
+        return self.picture_folder is not None
+
+    def add(self, frame: Frame, instances: Sequence[Mapping[str, Any]], picture: np.ndarray | None) -> None:
+        """Write the people of a frame, and its picture (blue first) if there is one."""
+        entry = rounded(list(instances))
+        name = Path(frame.path).name
+        if self.predictions is not None:
+            self.predictions.append({'frame_id': frame.index, 'instances': entry})
+        elif self.prediction_folder is not None:
+            (self.prediction_folder / f'{Path(name).stem}.json').write_text(json.dumps(entry, allow_nan=False))
+        if self.posetrack is not None:
+            self.posetrack.append(instances)
+        if picture is None:
+            return
+        if self.video is not None:
+            self.video.append(picture)
+        elif self.picture_folder is not None and not cv2.imwrite(str(self.picture_folder / name), picture):
+            raise OSError(f'{self.picture_folder / name} cannot be written')
+
+    def close(self) -> None:
+        """End all files."""
+        for file in (self.predictions, self.posetrack, self.video):
+            if file is not None:
+                file.close()
+
+    def __enter__(self) -> ResultFiles:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def check_names_differ(paths: Sequence[str]) -> None:
+    """Images of one name from different folders would replace each other's results."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(Path(path).stem, path)
+        if other != path:
+            raise ValueError(f'results are named after the images, and {other} and {path} have one name')
+
+
+def refuse_to_overwrite(target: Path, paths: Sequence[str]) -> None:
+    """No result may replace what it is made from."""
+    for path in paths:
+        if os.path.realpath(target) == os.path.realpath(path):
+            raise ValueError(f'the result would overwrite the input {path}: choose another out_dir')

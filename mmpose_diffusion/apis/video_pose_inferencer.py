@@ -1,0 +1,324 @@
+"""Video in, poses out: the inferencer for models that look at several frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
+from mmpose.apis.inferencers import Pose2DInferencer
+from mmpose.apis.inferencers.utils import default_det_models
+from mmpose.registry import INFERENCERS
+from mmpose.structures import PoseDataSample, merge_data_samples, split_instances
+from tqdm import tqdm
+
+from ..engine import find_config, load_config
+from ..models.heads.sampling_options import SamplingOptions
+from .clip_window import KeyFrame, key_frames
+from .frame_sources import Frame, FrameSource, open_frames
+from .person_boxes import BoxFile, DetectedBoxes, GivenBoxes, PersonBoxes, PersonFinder, WholeImage, find_people
+from .result_files import ResultFiles
+from .tracking import PoseTracker
+
+
+@INFERENCERS.register_module()
+class VideoPoseInferencer(Pose2DInferencer):
+    """Poses of all people in all frames of a video, by a model that looks at clips.
+
+    Takes MMPoseInferencer's arguments and gives its results, with these differences: the model sees a frame together
+    with its neighbours; `batch_size` people are estimated together, from as many frames as it takes; boxes given by the
+    caller are used; where nobody is found there is nobody; the people of a video have a `track_id`; frames are read one
+    by one and results written at once, so that memory does not grow with the video.
+
+    Args:
+        pose2d: path of a config, name of a config of this package, or a config.
+        pose2d_weights: checkpoint.
+        pose3d: there is no lifting to 3D yet; must be None.
+        pose3d_weights: likewise.
+        device: 'cuda', 'cpu', ...; None: what is there.
+        scope: the registry's scope.
+        det_model: who finds the people: a detector's config (path, name of this package's, or name of MMDetection's),
+            'whole_image' for one person who fills the picture, or a json file of boxes (see `BoxFile`). None: MMPose's
+            default detector, whose weights it downloads; it is not needed when `bboxes` are given.
+        det_weights: checkpoint of the detector.
+        det_cat_ids: which of the detector's classes are people. None: the first one.
+        show_progress: show a bar with frames per second.
+    """
+
+    preprocess_kwargs: set = {'bboxes', 'bbox_thr', 'nms_thr', 'images_are_video', 'fps'}
+    forward_kwargs: set = {'num_steps', 'num_hypotheses', 'seed'}
+    visualize_kwargs: set = Pose2DInferencer.visualize_kwargs | {'show_uncertainty'}
+    postprocess_kwargs: set = {'pred_out_dir', 'posetrack_json'}
+
+    def __init__(
+        self,
+        pose2d: str | Config | ConfigDict | None = None,
+        pose2d_weights: str | None = None,
+        pose3d: str | None = None,
+        pose3d_weights: str | None = None,
+        device: str | None = None,
+        scope: str = 'mmpose',
+        det_model: str | Config | None = None,
+        det_weights: str | None = None,
+        det_cat_ids: int | Sequence[int] | None = None,
+        show_progress: bool = False,
+    ) -> None:
+        if pose3d is not None or pose3d_weights is not None:
+            raise NotImplementedError(
+                f'pose3d={pose3d!r}: this package has no model that lifts poses to 3D yet; leave pose3d out'
+            )
+        if pose2d is None:
+            raise ValueError('pose2d is missing: the path or name of a config')
+        super().__init__(
+            load_config(pose2d) if isinstance(pose2d, str) else pose2d,
+            pose2d_weights,
+            device,
+            scope,
+            det_model,
+            det_weights,
+            det_cat_ids,
+            show_progress,
+        )
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        """The config's own test pipeline, as its evaluation runs it."""
+        pipeline = super()._init_pipeline(cfg)
+        offsets = [step.offsets for step in pipeline.transforms if hasattr(step, 'offsets')]
+        if len(offsets) != 1 or offsets[0] is None:
+            raise ValueError(
+                'the test pipeline must say by SampleClip(offsets=...) which frames a clip has; for a model of single '
+                'images use MMPoseInferencer'
+            )
+        (self.frame_offsets,) = offsets
+        return pipeline
+
+    def _init_detector(
+        self,
+        det_model: str | Config | None = None,
+        det_weights: str | None = None,
+        det_cat_ids: int | Sequence[int] | None = None,
+        device: str | None = None,
+    ) -> None:
+        """Build the detector, unless boxes come from elsewhere or might (then `_make_finder` builds it)."""
+        self.detector, self.device, self.det_model = None, device, det_model
+        if det_model is None or det_model == 'whole_image' or str(det_model).endswith('.json'):
+            return
+        if isinstance(det_model, str):
+            try:
+                det_model = str(find_config(det_model))
+            except FileNotFoundError:
+                pass  # perhaps a name of MMDetection's; it says so if not
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            super()._init_detector(det_model, det_weights, 0 if det_cat_ids is None else det_cat_ids, device)
+
+    def __call__(
+        self,
+        inputs: Any,
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        out_dir: str | None = None,
+        **kwargs: Any,
+    ) -> Iterator[dict]:
+        """Estimate the poses in a video or in images.
+
+        What can be refused is refused at once; the work is done while the results are taken.
+
+        Args:
+            inputs: see `open_frames`.
+            return_datasamples: give `PoseDataSample`s instead of lists of dicts.
+            batch_size: how many people the network sees at once, and how many frames the detector.
+            out_dir: folder for `predictions/` and `visualizations/`; see `ResultFiles`.
+            bboxes: the people's boxes, an entry [P, 4] or [P, 5] (with scores) for each frame.
+            bbox_thr: detections of a lower score are dropped (0.3).
+            nms_thr: of two detections that overlap more (IoU), the better one stays (0.3).
+            images_are_video: the images of a folder or list are frames of a video.
+            fps: frames per second, if the video does not say or says wrong.
+            num_steps, num_hypotheses, seed: how a diffusion model is to sample, instead of as the config says.
+            pred_out_dir: folder of the json files.
+            posetrack_json: also write PoseTrack's layout.
+            kwargs: what MMPoseInferencer takes to draw: vis_out_dir, return_vis, show, kpt_thr, draw_bbox, ...; and
+                show_uncertainty, to draw what the hypotheses say about each keypoint.
+
+        Returns:
+            An iterator over the frames, each a dict with `predictions` (a list with the list of the frame's people) and
+            `visualization` (a list with the picture, or empty).
+        """
+        if out_dir is not None:
+            kwargs = dict(vis_out_dir=f'{out_dir}/visualizations', pred_out_dir=f'{out_dir}/predictions') | kwargs
+        reading, sampling, drawing, writing = self._dispatch_kwargs(**kwargs)
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        test_cfg = self._sampling_options(sampling, drawing)
+        self.update_model_visualizer_settings(**drawing)
+        test_cfg['output_heatmaps'] = drawing.get('draw_heatmap', False)
+        source = open_frames(inputs, reading.pop('images_are_video', False), reading.pop('fps', None))
+        if source.name == 'webcam':
+            drawing['show'] = True
+        finder = self._make_finder(**reading)
+        names = self.model.dataset_meta['keypoint_id2name']
+        files = ResultFiles(
+            source, vis_out_dir=drawing.pop('vis_out_dir', ''), keypoint_names=list(names.values()), **writing
+        )
+        return self._results(source, finder, files, batch_size, test_cfg, drawing, return_datasamples)
+
+    def _sampling_options(self, sampling: Mapping[str, Any], drawing: Mapping[str, Any]) -> dict[str, Any]:
+        """The model's `test_cfg` with the caller's wishes for how to sample; refuses what has no effect."""
+        asked = {name: value for name, value in sampling.items() if value is not None}
+        if drawing.get('show_uncertainty'):
+            asked['output_hypotheses'] = True
+        if asked and not hasattr(self.model.head, 'sample_heatmaps'):
+            raise ValueError(
+                f'{sorted(asked)} are for diffusion models; {type(self.model.head).__name__} does not sample'
+            )
+        test_cfg = {**(self.model.test_cfg or {}), **asked}
+        SamplingOptions.from_test_cfg(test_cfg)
+        return test_cfg
+
+    def _make_finder(
+        self, bboxes: Sequence[Any] | None = None, bbox_thr: float = 0.3, nms_thr: float = 0.3
+    ) -> PersonFinder:
+        """Who says where the people are."""
+        if bboxes is not None:
+            return GivenBoxes(bboxes)
+        if self.det_model == 'whole_image':
+            return WholeImage()
+        if str(self.det_model).endswith('.json'):
+            return BoxFile(self.det_model, bbox_thr)
+        if self.detector is None:
+            default = default_det_models['human']
+            self._init_detector(default['model'], default['weights'], default['cat_ids'], self.device)
+        return DetectedBoxes(self.detector, self.det_cat_ids, bbox_thr, nms_thr)
+
+    def _results(
+        self,
+        source: FrameSource,
+        finder: PersonFinder,
+        files: ResultFiles,
+        batch_size: int,
+        test_cfg: dict[str, Any],
+        drawing: dict[str, Any],
+        return_datasamples: bool,
+    ) -> Iterator[dict]:
+        """Read, find, estimate, track, draw and write, frame by frame."""
+        tracker = PoseTracker(self.model.dataset_meta['sigmas']) if source.is_video else None
+        wants_pictures = files.wants_pictures or drawing.get('show') or drawing.get('return_vis')
+        estimated = self._estimate(self._locate(source, finder, batch_size), source.is_video, batch_size, test_cfg)
+        progress = tqdm(estimated, total=source.num_frames, unit=' frames', disable=not self.show_progress)
+        with files:
+            for key_frame, people in progress:
+                sample = self._merge(people, key_frame.frame)
+                self._add_track_ids(sample.pred_instances, key_frame.frame.people, tracker)
+                instances = as_dicts(sample.pred_instances)
+                picture = self._draw(key_frame, sample, source, drawing) if wants_pictures else None
+                files.add(key_frame.frame, instances, picture)
+                yield {
+                    'predictions': [sample if return_datasamples else instances],
+                    'visualization': [picture[..., ::-1]] if drawing.get('return_vis') and picture is not None else [],
+                }
+
+    def _locate(self, source: FrameSource, finder: PersonFinder, batch_size: int) -> Iterator[Frame]:
+        """The frames with their people; the finder sees `batch_size` frames at once."""
+        before = None
+        for frames in self._get_chunk_data(source, batch_size):
+            people = find_people(frames, finder, before)
+            before = people[-1] if source.is_video else None
+            yield from (frame._replace(people=boxes) for frame, boxes in zip(frames, people, strict=True))
+
+    def _estimate(
+        self, frames: Iterable[Frame], is_video: bool, batch_size: int, test_cfg: dict[str, Any]
+    ) -> Iterator[tuple[KeyFrame, list[PoseDataSample]]]:
+        """The poses of each frame's people, `batch_size` people at once."""
+        reach = (-self.frame_offsets[0], self.frame_offsets[-1]) if is_video else (0, 0)
+        for keys in self._get_chunk_data(key_frames(frames, *reach), batch_size):
+            crops = (crop for key in keys for crop in self._crops(key))
+            samples = [
+                sample
+                for crops_of_batch in self._get_chunk_data(crops, batch_size)
+                for sample in self._predict(crops_of_batch, test_cfg)
+            ]
+            remaining = iter(samples)
+            for key in keys:
+                yield key, [next(remaining) for _ in range(num_people(key))]
+
+    def _crops(self, key: KeyFrame) -> Iterator[dict]:
+        """A clip for each person of a key frame, through the config's own test pipeline."""
+        for person in range(num_people(key)):
+            yield self.pipeline(self._pipeline_input(key, person))
+
+    def _pipeline_input(self, key: KeyFrame, person: int) -> dict:
+        """What a data set would give the pipeline: frames, a box, and what the data set knows about skeletons."""
+        frame = key.frame
+        return dict(
+            self.model.dataset_meta,
+            frames=[other.image for other in key.frames],
+            key_frame_index=key.position,
+            img_path=frame.path,
+            img_id=frame.index,  # with `id` this decides about a diffusion model's noise: no path in it
+            id=person,
+            bbox=frame.people.boxes[person : person + 1],
+            bbox_score=frame.people.scores[person : person + 1],
+        )
+
+    @torch.no_grad()
+    def _predict(self, crops: Sequence[dict], test_cfg: dict[str, Any]) -> list[PoseDataSample]:
+        """Run the model on some crops at once."""
+        self.model.test_cfg = test_cfg
+        return self.model.test_step(self.collate_fn(crops))
+
+    def _merge(self, people: Sequence[PoseDataSample], frame: Frame) -> PoseDataSample:
+        """One sample for all people of a frame, perhaps none."""
+        if people:
+            return merge_data_samples(list(people))
+        num_keypoints = self.model.dataset_meta['num_keypoints']
+        nobody = InstanceData(
+            keypoints=np.zeros((0, num_keypoints, 2), dtype=np.float32),
+            keypoint_scores=np.zeros((0, num_keypoints), dtype=np.float32),
+            keypoints_visible=np.zeros((0, num_keypoints), dtype=np.float32),
+            bboxes=np.zeros((0, 4), dtype=np.float32),
+            bbox_scores=np.zeros(0, dtype=np.float32),
+        )
+        return PoseDataSample(metainfo=dict(img_path=frame.path, img_id=frame.index), pred_instances=nobody)
+
+    def _add_track_ids(self, instances: InstanceData, people: PersonBoxes, tracker: PoseTracker | None) -> None:
+        """Say who is who: what came with the boxes, or what the tracker makes of boxes and poses."""
+        if tracker is None:
+            return
+        if people.track_ids is not None:
+            instances.track_ids = np.array(people.track_ids, dtype=np.int64)
+        else:
+            instances.track_ids = tracker.update(instances.bboxes, instances.keypoints, instances.keypoint_scores)
+
+    def _draw(
+        self, key_frame: KeyFrame, sample: PoseDataSample, source: FrameSource, drawing: dict[str, Any]
+    ) -> np.ndarray | None:
+        """The frame with its poses, blue first, by MMPose's visualizer."""
+        image = key_frame.image
+        if image is None:
+            return None
+        self._video_input = source.is_video
+        options = {name: value for name, value in drawing.items() if name not in ('return_vis', 'show_uncertainty')}
+        (picture,) = self.visualize([image], [sample], return_vis=True, window_name=source.name, **options)
+        return picture[..., ::-1]
+
+
+def num_people(key: KeyFrame) -> int:
+    """How many people a key frame has whose poses can be estimated."""
+    return len(key.frame.people.boxes) if key.image is not None else 0
+
+
+def as_dicts(instances: InstanceData) -> list[dict]:
+    """MMPose's dicts, one for each person, with what it does not have."""
+    people = split_instances(instances)
+    for index, person in enumerate(people):
+        if 'bbox_score' in person:
+            person['bbox_score'] = float(person['bbox_score'])
+        if 'track_ids' in instances:
+            person['track_id'] = int(instances.track_ids[index])
+        if 'keypoint_covariances' in instances:
+            person['keypoint_covariances'] = instances.keypoint_covariances[index].tolist()
+    return people
