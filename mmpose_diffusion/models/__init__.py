@@ -6,7 +6,7 @@ from .denoisers import BaseDenoiser, BaseHeatmapDenoiser, HeatmapDenoiser
 from .estimators import VideoTopdownPoseEstimator
 from .heads import DiffusionHeatmapHead, ResidualSimCCHead
 from .hypothesis_aggregators import BestAgreement, HypothesisAggregator, MeanCoordinates, MeanHeatmap, MedianCoordinates
-from .losses import AuxiliaryHead
+from .losses import AuxiliaryHead, MutualInformationLoss
 from .necks import KeyFrameNeck, SpatioTemporalRepresentationLearner, SupportFusionNeck, TemporalNeck
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     'MeanCoordinates',
     'MeanHeatmap',
     'MedianCoordinates',
+    'MutualInformationLoss',
     'ResidualSimCCHead',
     'SpatioTemporalRepresentationLearner',
     'SupportFusionNeck',
