@@ -61,6 +61,7 @@ def main() -> None:
         num_steps=arguments.steps,
         num_hypotheses=arguments.hypotheses,
         seed=arguments.seed,
+        stream=arguments.stream,
         show_uncertainty=arguments.show_uncertainty,
         posetrack_json=arguments.posetrack_json,
     )

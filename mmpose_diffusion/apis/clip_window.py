@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from ..datasets.frame_sampling import clip_window
 from .frame_sources import Frame
 
 
@@ -28,7 +30,7 @@ class KeyFrame(NamedTuple):
         readable = [place for place, frame in enumerate(self.frames) if frame.image is not None]
         if not readable:
             return None
-        return self.frames[min(readable, key=lambda place: abs(place - self.position))].image
+        return self.frames[min(readable, key=partial(_distance, self.position))].image
 
 
 def key_frames(frames: Iterable[Frame], num_before: int, num_after: int) -> Iterator[KeyFrame]:
@@ -69,3 +71,23 @@ def _next_key_frame(ring: deque[Frame], num_before: int, num_waiting: int) -> Ke
     while len(ring) - num_waiting > num_before:
         ring.popleft()
     return KeyFrame(tuple(ring), len(ring) - num_waiting)
+
+
+def window_frames(key: KeyFrame, offsets: Sequence[int]) -> tuple[list[Frame], list[bool]]:
+    """The T frames of a key frame's clip, and which of them are evidence: what SampleClip and LoadClip would choose.
+
+    A frame beyond the video is replaced by the last one, one that cannot be read by the nearest of the clip that can.
+    """
+    window = clip_window(key.position, offsets, len(key.frames))
+    frames = {index: key.frames[index] for index in window.indices}
+    readable = sorted(index for index, frame in frames.items() if frame.image is not None)
+    chosen = [key.frames[min(readable, key=partial(_distance, index))] for index in window.indices]
+    is_real = [
+        real and (place == window.key_position or index in readable)
+        for place, (index, real) in enumerate(zip(window.indices, window.is_real, strict=True))
+    ]
+    return chosen, is_real
+
+
+def _distance(index: int, other: int) -> int:
+    return abs(other - index)

@@ -1,0 +1,102 @@
+"""What the inferencer estimates: the same as the evaluation, in batches of any size, streamed or not."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+
+from .conftest import people_of
+
+
+def keypoints_of(results):
+    return [np.array([person['keypoints'] for person in people]) for people in people_of(results)]
+
+
+def evaluated(model, dataset, num_frames):
+    """Keypoints [P, K, 2] and scores [P, K] of each frame, as tools/test.py gets them: sample by sample."""
+    found = [([], []) for _ in range(num_frames)]
+    for index in range(len(dataset)):
+        with torch.no_grad():
+            (sample,) = model.test_step(pseudo_collate([dataset[index]]))
+        keypoints, scores = found[sample.metainfo['key_frame_index']]
+        keypoints.append(sample.pred_instances.keypoints[0])
+        scores.append(sample.pred_instances.keypoint_scores[0])
+    return [(np.array(keypoints), np.array(scores)) for keypoints, scores in found]
+
+
+def test_gives_what_the_evaluation_gives_for_the_same_boxes(inferencer, dataset, frames_folder, boxes):
+    expected = evaluated(inferencer.model, dataset, len(boxes))
+    results = inferencer(str(frames_folder), images_are_video=True, bboxes=boxes, batch_size=4)
+    found = people_of(results)
+    assert len(found) == len(expected) == 9
+    for people, (keypoints, scores) in zip(found, expected, strict=True):
+        np.testing.assert_allclose([person['keypoints'] for person in people], keypoints, atol=1e-4)
+        np.testing.assert_allclose([person['keypoint_scores'] for person in people], scores, atol=1e-5)
+    assert len({tuple(np.ravel(keypoints)) for keypoints, _ in expected}) == 9  # the answer depends on the frame
+
+
+def test_same_seed_gives_the_same_json_whatever_the_batch_size(diffusion_inferencer, video_file, boxes, tmp_path):
+    written = set()
+    for batch_size in (1, 3, 16):
+        folder = tmp_path / str(batch_size)
+        list(diffusion_inferencer(video_file, bboxes=boxes, batch_size=batch_size, pred_out_dir=folder))
+        written.add((folder / 'walk.json').read_text())
+    assert len(written) == 1
+    list(diffusion_inferencer(video_file, bboxes=boxes, seed=1, batch_size=3, pred_out_dir=tmp_path / 'other'))
+    assert (tmp_path / 'other/walk.json').read_text() not in written
+
+
+def test_batches_hold_people_of_several_frames(inferencer, frames, boxes, monkeypatch):
+    sizes = []
+    test_step = inferencer.model.test_step
+    monkeypatch.setattr(
+        inferencer.model, 'test_step', lambda data: sizes.append(len(data['inputs'])) or test_step(data)
+    )
+    num_people = sum(len(people) for people in boxes)
+    list(inferencer(frames, images_are_video=True, bboxes=boxes, batch_size=len(frames)))
+    assert sizes[0] == len(frames)
+    assert sum(sizes) == num_people
+
+
+@pytest.mark.parametrize('flip_test', [False, True])
+def test_streaming_equals_the_sliding_window_while_boxes_stand_still(inferencer, frames, flip_test):
+    inferencer.model.test_cfg = dict(flip_test=flip_test)
+    boxes = [[[20, 20, 90, 150], [100, 10, 180, 150]]] * len(frames)
+    options = dict(images_are_video=True, bboxes=boxes, batch_size=4)
+    np.testing.assert_allclose(
+        keypoints_of(inferencer(frames, stream=True, **options)), keypoints_of(inferencer(frames, **options)), atol=1e-4
+    )
+
+
+def count_passes(inferencer, monkeypatch, frames, **options):
+    counts = []
+    handle = inferencer.model.backbone.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
+    results = people_of(inferencer(frames, images_are_video=True, **options))
+    handle.remove()
+    return sum(counts), results
+
+
+def test_streaming_passes_each_frame_once_and_five_more_when_a_person_leaves_the_crop(inferencer, frames, monkeypatch):
+    still = [[[20, 20, 90, 150]]] * 9
+    assert count_passes(inferencer, monkeypatch, frames, bboxes=still)[0] == 9 * 5
+    assert count_passes(inferencer, monkeypatch, frames, bboxes=still, stream=True)[0] == 9
+    # Away at once in frame 4: frames 0 to 5 for frames up to 3, then 2 to 8.
+    moved = [[[20, 20, 90, 150]]] * 4 + [[[60, 20, 130, 150]]] * 5
+    count, results = count_passes(inferencer, monkeypatch, frames, bboxes=moved, stream=True)
+    assert count == 6 + 7
+    assert results[4][0]['bbox'][0] == [60, 20, 130, 150]  # the person's box, not the crop's
+    trembling = [[[20 + frame % 3, 20, 90 + frame % 2, 150]] for frame in range(9)]
+    assert count_passes(inferencer, monkeypatch, frames, bboxes=trembling, stream=True)[0] == 9
+    smaller = [[[20, 20, 90, 150]]] * 4 + [[[40, 60, 70, 120]]] * 5
+    assert count_passes(inferencer, monkeypatch, frames, bboxes=smaller, stream=True)[0] == 6 + 7
+
+
+def test_streaming_gives_each_of_two_people_their_own_crop(inferencer, frames):
+    crossing = [
+        [[20 + 15 * frame, 20, 90 + 15 * frame, 150], [150 - 15 * frame, 20, 220 - 15 * frame, 150]]
+        for frame in range(9)
+    ]
+    results = people_of(inferencer(frames, images_are_video=True, bboxes=crossing, stream=True))
+    assert [len(people) for people in results] == [2] * 9
+    for people, boxes in zip(results, crossing, strict=True):
+        assert [person['bbox'][0] for person in people] == boxes
