@@ -246,8 +246,24 @@ def parse_person(
             'keypoints': triplets.flatten().tolist(),
             'area': area,
             **({'bbox_head': annotation['bbox_head']} if annotation.get('bbox_head') else {}),
+            **synthetic_facts(annotation, places),
         },
     }, None
+
+
+def synthetic_facts(annotation: dict, places: KeypointPlaces) -> dict[str, dict]:
+    """What a synthetic world alone knows of a person (docs/synthetic_world.md), for evaluation; nothing of others.
+
+    Lists get the order of our keypoints. A synthetic world lists all of them.
+    """
+    known = annotation.get('synthetic')
+    if not known:
+        return {}
+    ordered = {
+        key: [value[place] for place in places.places] if isinstance(value, list) else value
+        for key, value in known.items()
+    }
+    return {'synthetic': ordered}
 
 
 def renumber_repeated_ids(samples: Sequence[dict]) -> int:

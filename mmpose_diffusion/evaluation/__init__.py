@@ -1,4 +1,11 @@
 from . import functional
-from .metrics import PoseTrackAP, TemporalConsistency
+from .metrics import KeypointError, PoseTrackAP, PoseTrackSubsetAP, TemporalConsistency, UncertaintyCalibration
 
-__all__ = ['PoseTrackAP', 'TemporalConsistency', 'functional']
+__all__ = [
+    'KeypointError',
+    'PoseTrackAP',
+    'PoseTrackSubsetAP',
+    'TemporalConsistency',
+    'UncertaintyCalibration',
+    'functional',
+]

@@ -100,7 +100,7 @@ def evaluate_posetrack_ap(videos: Iterable[tuple[VideoPeople, VideoPeople]]) -> 
     for joint in range(NUM_JOINTS):
         rows = is_present[:, joint]
         per_joint[joint] = average_precision(scores[rows, joint], is_hit[rows, joint], int(num_annotated[joint]))
-    return PoseTrackResult(*(np.append(values, _mean_without_nan(values)) for values in per_joint.T))
+    return PoseTrackResult(*(np.append(values, mean_without_nan(values)) for values in per_joint.T))
 
 
 def collect_detections(annotated: VideoPeople, predicted: VideoPeople) -> Detections:
@@ -286,6 +286,7 @@ def _none_for_nan(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _mean_without_nan(values: np.ndarray) -> float:
+def mean_without_nan(values: np.ndarray) -> float:
+    """Mean of those of the values [n] that are numbers; NaN if none is."""
     numbers = values[~np.isnan(values)]
     return float(np.sum(numbers) / len(numbers)) if len(numbers) else np.nan

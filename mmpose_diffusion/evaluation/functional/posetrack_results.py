@@ -20,6 +20,8 @@ class AnnotatedVideo(NamedTuple):
 
     file_name: str  # of the annotation file and of the result file
     images: list[dict[str, Any]]  # one entry per frame
+    annotations: list[dict[str, Any]]  # as they stand in the file; none where they were not asked for
+    keypoint_names: list[str]  # what the K keypoints of an annotation are, in its order
     annotated: VideoPeople | None  # None where annotations were not asked for
 
 
@@ -133,7 +135,11 @@ def _annotated_video(file_name: str, label: str, content: Mapping[str, Any], ima
             f'{label} has the 2017 layout (annolist), which has no image ids: convert it to the 2018 layout first'
         )
     images = images_of_first_video(get_list(content, 'images', label), label)
-    return AnnotatedVideo(file_name, images, None if images_only else parse_posetrack_video(content, label))
+    if images_only:
+        return AnnotatedVideo(file_name, images, [], [], None)
+    annotated = parse_posetrack_video(content, label)
+    names = content['categories'][0]['keypoints']
+    return AnnotatedVideo(file_name, images, content['annotations'], names, annotated)
 
 
 def _name(item: tuple[str, str, dict]) -> str:

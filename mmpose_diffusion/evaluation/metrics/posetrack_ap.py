@@ -107,12 +107,7 @@ class PoseTrackAP(BaseMetric):
         """Suppress, write and evaluate the predictions of all videos."""
         logger = MMLogger.get_current_instance()
         meta = self._checked_meta()
-        broken = [sample for sample in results if sample['is_broken']]
-        if broken:
-            logger.warning(
-                f'{len(broken)} of {len(results)} samples were predicted from clips with frames that could not be '
-                f'read, for example {broken[0]["label"]}'
-            )
+        warn_about_broken_clips(results)
         predictions = self._official_predictions(results, meta)
         if self.outfile_prefix is not None:
             for video, content in zip(self.videos, predictions, strict=True):
@@ -141,7 +136,7 @@ class PoseTrackAP(BaseMetric):
         if missing or len(names) not in (15, 17):
             lacking = f' without {", ".join(missing)}' if missing else ''
             raise ValueError(
-                f'PoseTrackAP needs the 15 PoseTrack joints (and two ears at most), but the data set '
+                f'{type(self).__name__} needs the 15 PoseTrack joints (and two ears at most), but the data set '
                 f'{meta.get("dataset_name")!r} has {len(names)} keypoints{lacking}. A model of COCO keypoints cannot '
                 'be evaluated: it predicts neither head_bottom nor head_top'
             )
@@ -151,11 +146,7 @@ class PoseTrackAP(BaseMetric):
         """Group the samples by frame, once each, in the order of their ids; one result file per video."""
         samples: dict[tuple[int, int], dict[tuple, dict[str, Any]]] = {}
         for sample in results:
-            if sample['keypoints'].shape[1:] != (len(meta['names']), 2):
-                raise ValueError(
-                    f'{sample["label"]}: expected {len(meta["names"])} keypoints as in the data set '
-                    f'{meta.get("dataset_name")!r}, got predictions of shape {sample["keypoints"].shape}'
-                )
+            check_keypoint_count(sample, meta)
             frame = self._frames.find(sample['video'], sample['img_id'], sample['label'])
             samples.setdefault(frame, {}).setdefault(sample['id'], sample)
         people: list[list[list[PredictedPerson]]] = [[[] for _ in video.images] for video in self.videos]
@@ -173,11 +164,7 @@ class PoseTrackAP(BaseMetric):
             for key in ('keypoints', 'keypoint_scores', 'bbox_scores', 'areas')
         )
         person_scores = self._person_scores(confidences, box_scores)
-        joint_scores = {
-            'keypoint': confidences,
-            'bbox': np.broadcast_to(box_scores[:, None], confidences.shape),
-            'bbox_keypoint': confidences * box_scores[:, None],
-        }[self.score_mode]
+        joint_scores = self._joint_scores(confidences, box_scores)
         kept: Sequence[int] = range(len(keypoints))
         if self.nms_mode != 'none':
             candidates = [
@@ -188,6 +175,14 @@ class PoseTrackAP(BaseMetric):
             kept = suppress(candidates, self.nms_thr, sigmas=np.asarray(sigmas))
         return [PredictedPerson(keypoints[i], confidences[i], joint_scores[i], float(person_scores[i])) for i in kept]
 
+    def _joint_scores(self, confidences: np.ndarray, box_scores: np.ndarray) -> np.ndarray:
+        """What ranks the joints, [P, K], from confidences [P, K] and box scores [P]."""
+        return {
+            'keypoint': confidences,
+            'bbox': np.broadcast_to(box_scores[:, None], confidences.shape),
+            'bbox_keypoint': confidences * box_scores[:, None],
+        }[self.score_mode]
+
     def _person_scores(self, confidences: np.ndarray, box_scores: np.ndarray) -> np.ndarray:
         """One score per person [P] from confidences [P, K] and box scores [P]."""
         if self.score_mode == 'bbox':
@@ -197,6 +192,25 @@ class PoseTrackAP(BaseMetric):
         is_counted = confidences > self.keypoint_score_thr
         mean = (confidences * is_counted).sum(axis=1) / np.maximum(is_counted.sum(axis=1), 1)
         return box_scores * mean
+
+
+def warn_about_broken_clips(results: Sequence[Mapping[str, Any]]) -> None:
+    """Say how many samples had frames that could not be read."""
+    broken = [sample for sample in results if sample['is_broken']]
+    if broken:
+        MMLogger.get_current_instance().warning(
+            f'{len(broken)} of {len(results)} samples were predicted from clips with frames that could not be '
+            f'read, for example {broken[0]["label"]}'
+        )
+
+
+def check_keypoint_count(sample: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    """Refuse predictions of other keypoints than those of the data set."""
+    if sample['keypoints'].shape[1:] != (len(meta['names']), 2):
+        raise ValueError(
+            f'{sample["label"]}: expected {len(meta["names"])} keypoints as in the data set '
+            f'{meta.get("dataset_name")!r}, got predictions of shape {sample["keypoints"].shape}'
+        )
 
 
 class _FrameIndex:
