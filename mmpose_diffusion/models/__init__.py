@@ -7,7 +7,13 @@ from .estimators import VideoTopdownPoseEstimator
 from .heads import DiffusionHeatmapHead, ResidualSimCCHead
 from .hypothesis_aggregators import BestAgreement, HypothesisAggregator, MeanCoordinates, MeanHeatmap, MedianCoordinates
 from .losses import AuxiliaryHead, MutualInformationLoss
-from .necks import KeyFrameNeck, SpatioTemporalRepresentationLearner, SupportFusionNeck, TemporalNeck
+from .necks import (
+    FeatureAlignmentNeck,
+    KeyFrameNeck,
+    SpatioTemporalRepresentationLearner,
+    SupportFusionNeck,
+    TemporalNeck,
+)
 
 __all__ = [
     'AuxiliaryHead',
@@ -15,6 +21,7 @@ __all__ = [
     'BaseHeatmapDenoiser',
     'BestAgreement',
     'DiffusionHeatmapHead',
+    'FeatureAlignmentNeck',
     'HeatmapDenoiser',
     'HypothesisAggregator',
     'KeyFrameNeck',

@@ -11,6 +11,7 @@ from mmpose_diffusion.testing import BACKBONES, CODECS, FLIP_INDICES, check_temp
 
 # Options that keep a neck small here; a registered neck without an entry is built with its defaults.
 NECK_OPTIONS = {
+    'FeatureAlignmentNeck': dict(offset_groups=4, hidden_channels=8),
     'SpatioTemporalRepresentationLearner': dict(width=16, depth=1, num_heads=2),
     'SupportFusionNeck': dict(hidden_channels=16),
 }
