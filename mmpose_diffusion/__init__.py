@@ -7,7 +7,7 @@ from .compatibility import check_environment
 
 check_environment()
 
-from . import codecs, datasets, engine, evaluation, models  # noqa: E402  after the check, which explains their failures
+from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: E402  after the check
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'visualization']
+__all__ = ['__version__', 'codecs', 'datasets', 'engine', 'evaluation', 'models', 'visualization']

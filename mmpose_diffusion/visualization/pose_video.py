@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,8 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 from PIL import Image
+
+from .ellipses import draw_ellipses
 
 VIDEO_CODECS = {'.mp4': 'mp4v', '.webm': 'VP80', '.avi': 'MJPG'}
 
@@ -50,22 +52,40 @@ class PoseDrawer:
     """Draws people with the colours and skeleton of a data set, by MMPose's own visualizer.
 
     Args:
-        metainfo: MMPose's data set file that names the skeleton, as `from_file` in configs.
+        metainfo: MMPose's data set file that names the skeleton, as `from_file` in configs, or a data set's metainfo.
         score_threshold: keypoints below it are not drawn.
+        line_width: of limbs and of the outlines of ellipses; with 1, keypoints are small dots.
+        share: of the probability that an uncertainty ellipse holds.
     """
 
     def __init__(
         self,
-        metainfo: str = 'configs/_base_/datasets/posetrack18.py',
+        metainfo: str | Mapping[str, Any] = 'configs/_base_/datasets/posetrack18.py',
         score_threshold: float = 0.3,
         line_width: int = 2,
+        share: float = 0.9,
     ) -> None:
-        self.score_threshold = score_threshold
+        self.score_threshold, self.share, self.line_width = score_threshold, share, line_width
         self.visualizer = PoseLocalVisualizer(line_width=line_width, radius=line_width + 1)
-        self.visualizer.set_dataset_meta(parse_pose_metainfo(dict(from_file=metainfo)))
+        self.metainfo = parse_pose_metainfo(dict(from_file=metainfo)) if isinstance(metainfo, str) else metainfo
+        self.visualizer.set_dataset_meta(self.metainfo)
 
-    def draw(self, image_bgr: np.ndarray, keypoints: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Return a copy of the image [height, width, 3] with the people keypoints [P, K, 2], scores [P, K] on it."""
+    @property
+    def keypoint_colors_bgr(self) -> np.ndarray:
+        """Colours [K, 3] of the keypoints, blue first."""
+        return np.array(self.visualizer.kpt_color, dtype=float)[:, ::-1]
+
+    def draw(
+        self, image_bgr: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, covariances: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return a copy of the image [height, width, 3] with people on it.
+
+        Args:
+            image_bgr: uint8, blue first.
+            keypoints: [P, K, 2] pixels.
+            scores: [P, K].
+            covariances: [P, K, 2, 2] square pixels (`keypoint_covariances`); draws ellipses as well.
+        """
         if not len(keypoints):
             return image_bgr.copy()
         # The visualizer compares its threshold with keypoints_visible, not with the scores.
@@ -73,7 +93,13 @@ class PoseDrawer:
         sample = PoseDataSample(pred_instances=people)
         image_rgb = np.ascontiguousarray(image_bgr[..., ::-1])
         self.visualizer.add_datasample('frame', image_rgb, sample, draw_gt=False, kpt_thr=self.score_threshold)
-        return np.ascontiguousarray(self.visualizer.get_image()[..., ::-1])
+        drawn = np.ascontiguousarray(self.visualizer.get_image()[..., ::-1])
+        if covariances is None:
+            return drawn
+        shown = np.asarray(scores) >= self.score_threshold  # [P, K]
+        colors = np.broadcast_to(self.keypoint_colors_bgr, (*shown.shape, 3))
+        outline = max(self.line_width // 2, 1)
+        return draw_ellipses(drawn, keypoints[shown], covariances[shown], colors[shown], self.share, outline)
 
     def draw_frame(self, frame: FramePoses) -> np.ndarray:
         """Read a frame's image and draw its people."""
