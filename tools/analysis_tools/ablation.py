@@ -183,7 +183,6 @@ def end_as_with_ctrl_c(*_: Any) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
-    signal.signal(signal.SIGTERM, end_as_with_ctrl_c)
     try:
         settings = read_settings(arguments)
         if arguments.score:
@@ -191,6 +190,7 @@ def main() -> None:
             (training,) = [run for run in make_plan(settings, arguments.out) if (run.model, run.seed) == (model, seed)]
             score_training(training, set(arguments.only), settings, arguments.data, code_version())
             return
+        signal.signal(signal.SIGTERM, end_as_with_ctrl_c)
         status = run(arguments, settings)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f'ablation: {error}')

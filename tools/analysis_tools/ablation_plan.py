@@ -63,7 +63,7 @@ class Training:
 
 def read_rows_file(path: str | Path) -> dict[str, Any]:
     """The settings of a rows file, checked."""
-    settings = Config.fromfile(path).to_dict()
+    settings = Config.fromfile(path, lazy_import=False).to_dict()
     missing = [name for name in REQUIRED if not settings.get(name)]
     if missing:
         raise ValueError(f'{path} lacks {", ".join(missing)}: a rows file needs {", ".join(REQUIRED)}')

@@ -1,0 +1,17 @@
+"""What the tables of 2D video models share: trained on hard videos, scored on easy and on hard ones of another seed."""
+
+seeds = (0, 1, 2)
+worlds = dict(
+    train=dict(split='train', videos=300, frames=10, difficulty='hard', seed=0, motion_frames=50),
+    easy=dict(split='val', videos=30, frames=10, difficulty='easy', seed=1, motion_frames=50),
+    hard=dict(split='val', videos=30, frames=10, difficulty='hard', seed=1, motion_frames=50),
+)
+# The budget is that of configs/_base_/schedules/tiny.py.
+train = dict(world='train', options={'train_dataloader.dataset.data_root': '{world}/'})
+tests = {
+    name: dict(
+        world=name,
+        options={'test_dataloader.dataset.data_root': '{world}/', 'test_evaluator.data_root': '{world}/'},
+    )
+    for name in ('easy', 'hard')
+}
