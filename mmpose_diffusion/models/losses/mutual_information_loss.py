@@ -59,6 +59,8 @@ class MutualInformationLoss(BaseModule):
             map, for temporal necks that do not align.
         temperature: of the scores of InfoNCE.
         width: channels of InfoNCE's projections, and hidden channels of q in CLUB.
+        likelihood_weight: factor of q's own loss. Adam does not feel it; it keeps q's gradients, which have nothing to do
+            with the pose, from using up what `clip_grad` allows the model.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -71,6 +73,7 @@ class MutualInformationLoss(BaseModule):
         enhanced: str = 'aligned',
         temperature: float = 0.1,
         width: int = 128,
+        likelihood_weight: float = 1e-3,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -83,11 +86,13 @@ class MutualInformationLoss(BaseModule):
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f'MutualInformationLoss: {name} must be a positive integer, got {value!r}')
-        if not temperature > 0:
-            raise ValueError(f'MutualInformationLoss: temperature must be above 0, got {temperature!r}')
+        for name, value in (('temperature', temperature), ('likelihood_weight', likelihood_weight)):
+            if not value > 0:
+                raise ValueError(f'MutualInformationLoss: {name} must be above 0, got {value!r}')
         self.weights = checked_weights(weights, enhanced)
         self.enhanced = enhanced
         self.num_keypoints = num_keypoints
+        self.likelihood_weight = likelihood_weight
         enhanced_channels = in_channels if enhanced == 'aligned' else fused_channels
         builders = dict(
             label_fused=lambda: nn.Conv2d(fused_channels, num_keypoints, 1),
