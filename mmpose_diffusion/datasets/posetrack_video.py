@@ -58,7 +58,15 @@ class PoseTrackVideoDataset(VideoPoseDataset):
         **kwargs: Any,
     ) -> None:
         self.fill_frame_gaps = fill_frame_gaps
+        self._track_keypoints: dict[tuple[str, int], dict[int, tuple[np.ndarray, np.ndarray]]] = {}
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, pipeline=pipeline, **kwargs)
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return one sample; with annotated boxes it says where the same person is in the video's other frames."""
+        data_info = super().get_data_info(idx)
+        if 'track_id' in data_info and self._track_keypoints:
+            data_info['track_keypoints'] = self._track_keypoints[data_info['video'], data_info['track_id']]
+        return data_info
 
     def load_data_list(self) -> list[dict]:
         """Read the annotations, and the boxes if there are any."""
@@ -122,6 +130,7 @@ class PoseTrackVideoDataset(VideoPoseDataset):
                 by_image[annotation['image_id']].append({**frame['sample'], **person})
             samples.extend(sample for people in by_image.values() for sample in people)
         repaired['annotation ids'] = renumber_repeated_ids(samples)
+        self._track_keypoints = keypoints_of_tracks(samples)
         self._log_summary(f'{len(samples)} people in {self._count_frames(labelled)}', skipped, repaired)
         return samples
 
@@ -264,6 +273,16 @@ def synthetic_facts(annotation: dict, places: KeypointPlaces) -> dict[str, dict]
         for key, value in known.items()
     }
     return {'synthetic': ordered}
+
+
+def keypoints_of_tracks(samples: Sequence[dict]) -> dict[tuple[str, int], dict[int, tuple[np.ndarray, np.ndarray]]]:
+    """Video and track id -> frame index -> keypoints [K, 2] in pixels of the image and visibility [K]."""
+    tracks: dict[tuple[str, int], dict[int, tuple[np.ndarray, np.ndarray]]] = {}
+    for sample in samples:
+        if 'track_id' in sample:
+            track = tracks.setdefault((sample['video'], sample['track_id']), {})
+            track[sample['key_frame_index']] = sample['keypoints'][0], sample['keypoints_visible'][0]
+    return tracks
 
 
 def renumber_repeated_ids(samples: Sequence[dict]) -> int:

@@ -1,8 +1,16 @@
 """Transforms of clips; importing the package registers them."""
 
 from .clip_photometric import ClipPhotometricDistortion
+from .generate_clip_target import GenerateClipTarget
 from .load_clip import LoadClip, UnreadableFrameError
 from .pack_clip_inputs import PackClipInputs
 from .sample_clip import SampleClip
 
-__all__ = ['ClipPhotometricDistortion', 'LoadClip', 'PackClipInputs', 'SampleClip', 'UnreadableFrameError']
+__all__ = [
+    'ClipPhotometricDistortion',
+    'GenerateClipTarget',
+    'LoadClip',
+    'PackClipInputs',
+    'SampleClip',
+    'UnreadableFrameError',
+]

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.model import BaseModule
+from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ...structures import ClipFeatures
+from ...structures import ClipFeatures, describe_sample
 
-MAPS = ('fused', 'key')
+MAPS = ('fused', 'key', 'frames')
 
 
 @MODELS.register_module()
@@ -23,7 +25,8 @@ class AuxiliaryHead(BaseModule):
 
     Args:
         head: any stock head; needs no decoder. The codec's targets must suit it as well as the model's own head.
-        reads: the map it sees: 'fused' (behind the temporal neck) or 'key' (the key frame's, before it).
+        reads: the map it sees: 'fused' (behind the temporal neck), 'key' (the key frame's, before it), or 'frames' (the
+            maps of all frames, each with its own heatmaps as targets: `GenerateClipTarget` makes them).
         weight: factor of its losses.
         prefix: put before the names of its terms, so that they do not collide with those of the model's head.
     """
@@ -35,6 +38,33 @@ class AuxiliaryHead(BaseModule):
         self.head, self.reads, self.weight, self.prefix = MODELS.build(head), reads, weight, prefix
 
     def forward(self, features: ClipFeatures, batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
-        """Named losses of the head on one map of the clips."""
-        losses = self.head.loss((getattr(features, self.reads),), batch_data_samples, train_cfg={'compute_acc': False})
+        """Named losses of the head on one map of each clip, or of each frame."""
+        maps = getattr(features, self.reads)
+        if self.reads == 'frames':  # [B, T, C, h, w] -> [B*T, C, h, w]
+            batch_data_samples = [
+                sample
+                for position, clip in enumerate(batch_data_samples)
+                for sample in samples_of_frames(clip, maps.shape[1], position)
+            ]
+            maps = maps.flatten(0, 1)
+        losses = self.head.loss((maps,), batch_data_samples, train_cfg={'compute_acc': False})
         return {self.prefix + name: value * self.weight for name, value in losses.items() if 'loss' in name}
+
+
+def samples_of_frames(clip: PoseDataSample, num_frames: int, position: int) -> list[PoseDataSample]:
+    """The T frames of a clip as samples of their own, with heatmaps [K, h, w] and weights [1, K]."""
+    if 'clip_heatmaps' not in clip.gt_fields:
+        raise ValueError(
+            f"{describe_sample(clip.metainfo, position)} has no heatmaps for its frames, which reads='frames' wants: "
+            'use GenerateClipTarget in place of GenerateTarget'
+        )
+    heatmaps = clip.gt_fields.clip_heatmaps.unflatten(0, (num_frames, -1))  # [T, K, h, w]
+    weights = clip.gt_instance_labels.clip_keypoint_weights[0]  # [T, K]
+    return [
+        PoseDataSample(
+            metainfo=clip.metainfo,
+            gt_fields=PixelData(heatmaps=heatmaps[frame]),
+            gt_instance_labels=InstanceData(keypoint_weights=weights[frame, None]),
+        )
+        for frame in range(num_frames)
+    ]
