@@ -1,0 +1,28 @@
+# SimCC-Pose for two processor cores: heatmaps and coordinate classifiers on the aligned features of three frames.
+_base_ = [
+    '../../_base_/schedules/tiny.py',
+    '../../_base_/models/tiny_heatmap.py',
+    '../../_base_/datasets/synthetic_128x96.py',
+]
+
+simcc = dict(sigma=4.0, simcc_split_ratio=2.0)
+heatmap_and_simcc = dict(type='HeatmapSimCCLabel', heatmap=_base_.codec, simcc=simcc)
+train_pipeline = [
+    *_base_.train_pipeline[:-2],
+    dict(type='GenerateTarget', encoder=heatmap_and_simcc),
+    dict(type='PackClipInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+model = dict(
+    temporal_neck=dict(type='FeatureAlignmentNeck', offset_groups=8),
+    head=dict(type='ResidualSimCCHead', decoder=heatmap_and_simcc, loss=dict(loss_weight=20.0)),
+    aux_losses=[
+        dict(
+            type='MutualInformationLoss',
+            in_channels=_base_.model.temporal_neck.in_channels,
+            num_keypoints=_base_.model.head.out_channels,
+            weights=dict(label_added=0.01, keep_key=0.01, keep_support=0.01),
+        )
+    ],
+)

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS, TRANSFORMS
+
+from mmpose_diffusion.engine import load_config
+
+FOLDER = Path(__file__).parents[2] / 'configs/body_2d_video/simcc_pose'
+CONFIGS = sorted(FOLDER.glob('*.py'))
+TINY = [path for path in CONFIGS if 'tiny' in path.stem]
+
+
+def clips_through(pipeline, input_size, batch_size=4):
+    """Clips of noise and random keypoints, sent through what a config does after cropping."""
+    rng, (width, height) = np.random.default_rng(0), input_size
+    position = [transform['type'] for transform in pipeline].index('TopdownAffine')
+    transforms = [TRANSFORMS.build(transform) for transform in pipeline[position + 1 :]]
+    offsets = pipeline[0]['offsets']
+    samples = []
+    for person in range(batch_size):
+        sample = dict(
+            img=[rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in offsets],
+            keypoints=rng.uniform(0, input_size, (1, 17, 2)).astype(np.float32),
+            keypoints_visible=np.ones((1, 17), np.float32),
+            bbox=np.array([[0, 0, width, height]], np.float32),
+            bbox_score=np.ones(1, np.float32),
+            id=person,
+            video=f'{person}',
+            track_id=0,
+            input_size=tuple(input_size),
+            input_center=np.array(input_size) / 2,
+            input_scale=np.array(input_size, np.float64),
+            flip_indices=list(range(17)),
+            frame_offsets=offsets,
+            frame_is_real=(True,) * len(offsets),
+            clip_key_index=offsets.index(0),
+        )
+        for transform in transforms:
+            sample = transform(sample)
+        samples.append(sample)
+    return pseudo_collate(samples)
+
+
+def test_the_promised_configs_exist():
+    names = {path.stem for path in CONFIGS}
+    assert {f'simcc_pose_hrnet_w48_posetrack{year}_384x288' for year in (17, 18, 21)} <= names
+    for head in ('simcc_pose', 'simcc_head', 'rtmcc_head'):
+        assert {f'{head}_tiny_synthetic', f'{head}_hrnet_w48_posetrack17_384x288'} <= names
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_config_agrees_with_itself_and_gives_the_bins_of_its_codec(path):
+    config = load_config(str(path))
+    init_default_scope('mmpose')
+    assert config.data_mode == 'topdown'
+    assert config.dataset_type == config.train_dataloader.dataset.type == config.test_dataloader.dataset.type
+    pipeline = config.train_dataloader.dataset.pipeline
+    encoder, decoder = pipeline[-2].encoder, config.model.head.decoder
+    assert decoder in (encoder, dict(encoder.simcc, type='SimCCLabel', input_size=encoder.heatmap.input_size))
+    width, height = encoder.heatmap.input_size
+    assert tuple(pipeline[-3].input_size) == (width, height)
+    model = MODELS.build(config.model).eval().to('meta')
+    maps = model.extract_frame_maps(torch.empty(1, 3, height, width, device='meta'))
+    assert maps.shape[1] == model.temporal_neck.in_channels == model.temporal_neck.out_channels
+    outputs = model.head((maps,))
+    bins = [int(side * encoder.simcc.simcc_split_ratio) for side in (width, height)]
+    assert [output.shape for output in outputs[-2:]] == [(1, 17, count) for count in bins]
+    if len(outputs) == 3:
+        assert outputs[0].shape == (1, 17, *encoder.heatmap.heatmap_size[::-1])
+
+
+@pytest.mark.parametrize('path', TINY, ids=lambda path: path.stem)
+def test_tiny_configs_train_a_step_and_predict(path):
+    config = load_config(str(path))
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).train()
+    before = {name: weight.clone() for name, weight in model.head.named_parameters()}
+    data = clips_through(config.train_dataloader.dataset.pipeline, config.codec.input_size)
+    losses = model.train_step(data, build_optim_wrapper(model, config.optim_wrapper))
+    assert all(value.isfinite() for value in losses.values())
+    assert any(name.startswith('loss_mi_') for name in losses)
+    assert all(not torch.equal(weight, before[name]) for name, weight in model.head.named_parameters())
+    results = model.eval().test_step(data)
+    assert all(result.pred_instances.keypoints.shape == (1, 17, 2) for result in results)
+    assert all(np.isfinite(result.pred_instances.keypoints).all() for result in results)
