@@ -14,7 +14,7 @@ model = dict(
         depth=2,
         num_heads=4,
         frame_offsets=_base_.frame_offsets,
-        feature_size=(3, 4),
+        feature_size=(6, 8),
         key_frame_shortcut=True,
     ),
     head=dict(
@@ -24,7 +24,7 @@ model = dict(
         out_channels=17,
         denoiser=dict(
             type='HeatmapDenoiser',
-            upsample_factor=8,
+            upsample_factor=4,
             feature_channels=64,
             lookup_channels=32,
             mix_channels=32,
