@@ -59,8 +59,8 @@ class MutualInformationLoss(BaseModule):
             map, for temporal necks that do not align.
         temperature: of the scores of InfoNCE.
         width: channels of InfoNCE's projections, and hidden channels of q in CLUB.
-        likelihood_weight: factor of q's own loss. Adam does not feel it; it keeps q's gradients, which have nothing to do
-            with the pose, from using up what `clip_grad` allows the model.
+        likelihood_weight: factor of q's own loss. Adam does not feel it; it keeps q's gradients, which have nothing to
+            do with the pose, from using up what `clip_grad` allows the model.
         init_cfg: MMEngine's initialisation config.
     """
 

@@ -269,6 +269,7 @@ def test_training_keeps_in_the_fused_map_what_the_key_frame_showed():
         (dict(weights=dict(label_fused=0)), 'all weights are 0'),
         (dict(temperature=0), 'temperature must be above 0, got 0'),
         (dict(temperature=-1.0), 'temperature must be above 0'),
+        (dict(likelihood_weight=0), 'likelihood_weight must be above 0'),
         (dict(in_channels=0), 'in_channels must be a positive integer, got 0'),
         (dict(enhanced='warped'), "enhanced must be 'aligned' or 'fused', got 'warped'"),
         (dict(enhanced='fused'), r"\['label_aligned', 'redundancy'\] need enhanced='aligned'"),
