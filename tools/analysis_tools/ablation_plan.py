@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,22 @@ def fill_world(value: Any, folder: str) -> Any:
     return copy.deepcopy(value)
 
 
+@cache
+def read_config(name: str) -> Config:
+    """A config by path or bare name, read once; not to be changed."""
+    from mmpose_diffusion.engine import load_config
+
+    return load_config(name)
+
+
 def training_config(settings: Mapping[str, Any], model: str, data: str) -> Config:
     """Config of a model's training with the worlds below the folder `data`."""
-    from mmpose_diffusion.engine import load_config, merge_options
+    from mmpose_diffusion.engine import merge_options
 
     train, chosen = settings['train'], settings['models'][model]
     folder = data + world_name(settings['worlds'][train['world']])
     try:
-        config = load_config(chosen['config'])
+        config = copy.deepcopy(read_config(chosen['config']))
         merge_options(config, fill_world(train.get('options', {}), folder))
         merge_options(config, fill_world(chosen.get('options', {}), folder))
     except (ValueError, KeyError, FileNotFoundError) as error:

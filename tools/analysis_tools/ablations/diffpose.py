@@ -14,9 +14,13 @@ models = {
 }
 
 
-def sampling(steps: int, hypotheses: int) -> dict:
+def sampling(steps: int, hypotheses: int, neighbours: str = 'true') -> dict:
     """Test settings of a diffusion head; from three hypotheses on their spread says something and is scored."""
-    options = {'model.test_cfg.num_steps': steps, 'model.test_cfg.num_hypotheses': hypotheses}
+    options = {
+        'model.test_cfg.num_steps': steps,
+        'model.test_cfg.num_hypotheses': hypotheses,
+        'test_dataloader.dataset.pipeline.0.neighbours': neighbours,
+    }
     if hypotheses < 3:
         return dict(test_options=options)
     options['model.test_cfg.output_hypotheses'] = True
@@ -33,6 +37,9 @@ rows = [
         for hypotheses in (1, 5, 10)
     ),
     dict(name='direct fusion, 4 x 5', model='direct fusion', **sampling(4, 5)),
+    # Does the model use time? The same weights without neighbours, and with neighbours in the wrong places.
+    dict(name='DiffPose, 4 x 5, key frame repeated', model='DiffPose', **sampling(4, 5, neighbours='repeated')),
+    dict(name='DiffPose, 4 x 5, neighbours shuffled', model='DiffPose', **sampling(4, 5, neighbours='shuffled')),
 ]
 reference = 'single frame'
 metrics = [

@@ -1,0 +1,285 @@
+"""Tables of ablation.py: what is done once, what is done anew, what is said when something fails."""
+
+import contextlib
+import importlib
+import io
+import json
+import runpy
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from .conftest import ROOT, tool_environment
+
+ROWS = """
+seeds = (3, 4)
+small = dict(frames=3, people=2, difficulty='easy', unlabeled_share=0, motion_subjects=1, motion_frames=2)
+worlds = dict(
+    train=dict(videos=2, **small), val=dict(split='val', videos=1, seed=1, **small), unused=dict(videos=90000))
+train = dict(world='train', options={
+    'train_dataloader.dataset.data_root': '{world}/', 'train_cfg.max_epochs': 1})
+tests = dict(val=dict(world='val', options={
+    'test_dataloader.dataset.data_root': '{world}/', 'test_evaluator.data_root': '{world}/'}))
+models = {
+    'tiny': dict(config='CONFIG'),
+    'slow': dict(config='CONFIG', options={'optim_wrapper.optimizer.lr': 1e-5}),
+}
+rows = [
+    dict(name='plain', model='tiny'),
+    dict(name='flipped', model='tiny', test_options={'model.test_cfg.flip_test': True}),
+]
+metrics = [dict(type='KeypointError')]
+columns = {'AP': 'posetrack/Mean AP', 'error': 'keypoint_error/mean_px'}
+reference = 'plain'
+"""
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """The worlds, drawn by the first test that needs them."""
+    return tmp_path_factory.mktemp('ablation_worlds')
+
+
+@pytest.fixture
+def rows_file(tmp_path, make_config):
+    path = tmp_path / 'rows.py'
+    path.write_text(ROWS.replace('CONFIG', str(make_config())))
+    return path
+
+
+def edit(path, before, after):
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """The modules of the command, by name."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis_tools'))
+    return {name: importlib.import_module(name) for name in ('ablation', 'ablation_plan', 'ablation_table')}
+
+
+@pytest.fixture
+def run(tool, monkeypatch, tmp_path, data):
+    """Runs the command in this process, its trainings and scorings too; returns exit status, message and commands."""
+    failure, commands = importlib.import_module('ablation_processes').Failure, []
+
+    def run_here(self, command, log, read=lambda line: None):
+        commands.append(' '.join(map(str, command)))
+        monkeypatch.setattr(sys, 'argv', list(map(str, command)))
+        output = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+                runpy.run_path(str(command[0]), run_name='__main__')
+        except Exception as error:
+            raise failure(f'{type(error).__name__}: {error}') from error
+        finally:
+            for line in output.getvalue().splitlines():
+                read(line)
+
+    def run_command(rows, *words):
+        commands.clear()
+        arguments = ['ablation.py', rows, '--out', tmp_path / 'out', '--data', data, '--jobs', 1, *words]
+        monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
+        with pytest.raises(SystemExit) as end:
+            tool['ablation'].main()
+        return end.value.code, list(commands)
+
+    monkeypatch.setattr(tool['ablation'].Processes, 'run', run_here)
+    return run_command
+
+
+def read_table(folder):
+    """Row -> cells by column title, of the first table."""
+    lines = [line.strip('| ').split(' | ') for line in (folder / 'table.md').read_text().split('\n\n')[0].splitlines()]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
+
+
+def files_with_times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob('*.json') if path.name != 'table.json'}
+
+
+def test_everything_is_done_once_and_a_changed_row_anew(tmp_path, rows_file, run):
+    status, commands = run(rows_file)
+    assert status == 0
+    assert len(commands) == 4  # a training and a scoring for each seed
+    contents = json.loads((tmp_path / 'out/table.json').read_text())
+    table = read_table(tmp_path / 'out')
+    assert list(table) == ['plain', 'flipped']  # the model of no row is not trained
+    for row, cells in table.items():
+        records = [record for record in contents['scores'] if record['row'] == row]
+        assert sorted(record['seed'] for record in records) == [3, 4]
+        errors = [record['metrics']['keypoint_error/mean_px'] for record in records]
+        assert cells['error'] == f'{statistics.fmean(errors):.1f} ± {statistics.stdev(errors):.1f}'
+    weights = [torch.load(path, weights_only=True) for path in sorted(tmp_path.glob('out/models/*/*/epoch_1.pth'))]
+    assert [checkpoint['meta']['seed'] for checkpoint in weights] == [3, 4]
+    assert contents['scores'][0]['parameters'] == sum(
+        value.numel() for name, value in weights[0]['state_dict'].items() if 'preprocessor' not in name
+    )
+
+    before = files_with_times(tmp_path / 'out')
+    assert run(rows_file) == (0, [])
+
+    edit(rows_file, "'model.test_cfg.flip_test': True", "'model.test_cfg.flip_test': True, 'test_cfg.fp16': False")
+    status, commands = run(rows_file)
+    assert status == 0
+    assert len(commands) == 2
+    assert all('--score tiny' in command and '--only flipped' in command for command in commands)
+    after = files_with_times(tmp_path / 'out')
+    assert {path: after[path] for path in before} == before
+    assert len(after) - len(before) == 2 + 2 * 1  # the scores, and MMEngine's logs of them
+    assert read_table(tmp_path / 'out') == table
+
+
+def test_what_fails_is_named_and_costs_nothing_else(tmp_path, rows_file, run, capsys):
+    edit(rows_file, "options={'optim_wrapper.optimizer.lr': 1e-5}", "options={'model.head.in_channels': 5}")
+    edit(rows_file, 'rows = [', "rows = [dict(name='broken model', model='slow'),")
+    edit(rows_file, "'model.test_cfg.flip_test': True", "'model.head.decoder.heatmap_size': (7, 7, 7)")
+    edit(rows_file, "'keypoint_error/mean_px'", "'keypoint_error/meen_px'")
+    status, _ = run(rows_file, '--seeds', 3)
+    assert status == 1
+    table = read_table(tmp_path / 'out')
+    assert table['plain']['AP'] != '–'
+    assert table['broken model']['AP'] == table['flipped']['AP'] == '–'
+    failed = (tmp_path / 'out/table.md').read_text().split('Failed:')[1]
+    assert "training of 'slow', seed 3: ValueError" in failed
+    assert "row 'flipped', val, seed 3: " in failed
+    assert "'error': no score has a metric 'keypoint_error/meen_px'; there are keypoint_error/close_mean_px" in failed
+    assert 'Failed:' in capsys.readouterr().out
+
+
+def test_a_run_that_is_ended_goes_on_where_it_stopped(tmp_path, rows_file, data, run):
+    words = ['tools/analysis_tools/ablation.py', rows_file, '--out', tmp_path / 'out', '--data', data, '--jobs', 1]
+    command = [sys.executable, *map(str, words), '--seeds', '3']
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=tool_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 250
+    while not (notes := list(tmp_path.glob('out/models/*/*/trained.json'))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode
+    assert output.rstrip().endswith('the same command goes on from here')
+    assert not list(tmp_path.glob('out/models/*/*/scores/*.json')), 'it was ended too late to show anything'
+    (checkpoint,) = tmp_path.glob('out/models/*/*/epoch_1.pth')
+    before = {path: path.stat().st_mtime_ns for path in (*notes, checkpoint)}
+
+    status, commands = run(rows_file, '--seeds', 3)
+    assert status == 0
+    assert [command for command in commands if 'train.py' in command] == []
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert all(float(cells['error']) > 0 for cells in read_table(tmp_path / 'out').values())
+
+
+def test_settings_have_names_that_follow_from_what_they_concern(tmp_path, rows_file, tool):
+    plan = tool['ablation_plan']
+
+    def places(out='out'):
+        """Folder of the model, paths of the scores by row."""
+        (first, *_) = plan.make_plan(plan.read_rows_file(rows_file), Path(out))
+        return first.folder, {score.row: score.path for score in first.scores}
+
+    folder, scores = places()
+    assert (folder.parts[-1], len({*scores.values()})) == ('seed_3', 2)
+    assert places('elsewhere')[0].parts[1:] == folder.parts[1:]
+    original = rows_file.read_text()
+    changes = {  # what is changed -> whether the weights, the plain row's score and the other row's change
+        ("'model.test_cfg.flip_test': True", "'model.test_cfg.flip_test': False"): (False, False, True),
+        ("dict(type='KeypointError')", "dict(type='KeypointError', subset='fast')"): (False, True, True),
+        ("split='val', videos=1", "split='val', videos=3"): (False, True, True),
+        ("dict(config='CONFIG'),", "dict(config='CONFIG', options={'model.test_cfg.flip_test': 1}),"):
+            (False, True, False),
+        ('train=dict(videos=2', 'train=dict(videos=3'): (True, False, False),
+        ("'train_cfg.max_epochs': 1", "'train_cfg.max_epochs': 2"): (True, False, False),
+        ("dict(config='CONFIG'),", "dict(config='CONFIG', options={'randomness.deterministic': True}),"):
+            (True, False, False),
+        ("videos=90000", "videos=80000"): (False, False, False),
+        ("'slow'", "'other'"): (False, False, False),
+    }  # fmt: skip
+    config = str(tmp_path / 'tiny.py')
+    for (before, after), expected in changes.items():
+        rows_file.write_text(original)
+        edit(rows_file, before.replace('CONFIG', config), after.replace('CONFIG', config))
+        changed_folder, changed = places()
+        differs = (changed_folder != folder, *(changed[row].name != scores[row].name for row in ('plain', 'flipped')))
+        assert differs == expected, after
+
+
+@pytest.mark.parametrize(
+    ('before', 'after', 'message'),
+    [
+        ("'plain', model='tiny'", "'plain', model='x'", "row 'plain': model 'x' is unknown; there are slow, tiny"),
+        ("world='val'", "world='vla'", "test 'val': world 'vla' is unknown; there are train, unused, val"),
+        ('test_options', 'testoptions', "row 'flipped': setting 'testoptions' is unknown"),
+        ('videos=90000', 'vidoes=2', "world 'unused': setting 'vidoes' is unknown; there are actions, difficulty"),
+        ("name='flipped'", "name='plain'", "row 'plain': each row needs a name of its own"),
+        ("reference = 'plain'", "reference = 'plan'", "reference: row 'plan' is unknown; there are flipped, plain"),
+        ("'model.test_cfg.flip_test'", "'modl.test_cfg.flip_test'", "row 'flipped', test 'val': .* did you mean model"),
+        ("'tiny': dict(config='", "'tiny': dict(config='no", "model 'tiny': There is no config no"),
+        ('columns = ', 'colums = ', 'lacks columns'),
+    ],
+)  # fmt: skip
+def test_wrong_rows_file_is_refused_with_the_culprit(rows_file, run, before, after, message):
+    edit(rows_file, before, after)
+    code, commands = run(rows_file)
+    assert not commands
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(code)
+
+
+def test_unknown_row_is_refused_and_a_folder_in_use_too(tmp_path, rows_file, run, tool):
+    assert "--only: row 'plan' is unknown; there are flipped, plain" in run(rows_file, '--only', 'plan')[0]
+    with tool['ablation'].claimed(tmp_path / 'out'):
+        assert f'works in {tmp_path / "out"}' in run(rows_file)[0]
+
+
+def test_cells_say_mean_spread_and_missing_seeds(tool):
+    table = tool['ablation_table']
+    assert table.format_cell([50.0, 52.0, 57.0], 3, digits=1) == '53.0 ± 3.6'
+    assert table.format_cell([0.5, 0.7], 3, digits=3, signed=True) == '+0.600 ± 0.141 (2 of 3 seeds)'
+    assert table.format_cell([2.0], 1, digits=2) == '2.00'
+    assert table.format_cell([], 3, digits=2) == '–'
+    assert [table.digits_for(values) for values in ([3, -12.0], [1.0], [-0.5], [])] == [1, 2, 3, 3]
+
+
+def test_differences_are_taken_seed_by_seed(tool):
+    # The reference varies much from seed to seed, the difference to it does not.
+    values = {'reference': {1: 10.0, 2: 30.0, 3: 50.0}, 'row': {1: 12.0, 2: 32.0, 3: None}}
+    records = {
+        (row, 'hard'): {seed: dict(metrics={'m': value}) for seed, value in by_seed.items()}
+        for row, by_seed in values.items()
+    }
+    _, cells = tool['ablation_table'].metric_columns(records, list(values), ['hard'], {'M': 'm'}, 3, 'reference')
+    assert cells == [['reference'], ['+2.00 ± 0.00 (2 of 3 seeds)']]
+    header, cells = tool['ablation_table'].metric_columns(records, list(values), ['easy', 'hard'], {'M': 'm'}, 3)
+    assert header == ['M, easy', 'M, hard']
+    assert cells == [['–', '30.0 ± 20.0'], ['–', '22.0 ± 14.1 (2 of 3 seeds)']]
+
+
+def test_training_time_is_that_of_all_iterations_also_of_a_resumed_training(tmp_path, tool):
+    logs = {
+        '1': [dict(step=10, time=1.0, loss=3.0), dict(step=20, time=2.0), dict(step=30, time=9.0)],
+        '2': [dict(step=30, time=3.0), dict(step=40, time=1.0), dict(step=40, **{'posetrack/Mean AP': 1.0})],
+    }
+    for name, entries in logs.items():
+        path = tmp_path / name / 'vis_data/scalars.json'
+        path.parent.mkdir(parents=True)
+        path.write_text(''.join(f'{json.dumps(entry)}\n' for entry in entries))
+    assert tool['ablation'].training_seconds(tmp_path) == 10 * (1 + 2 + 3 + 1)
+
+
+def test_rows_files_of_the_repository_can_be_planned(tool):
+    plan = tool['ablation_plan']
+    files = [path for path in (ROOT / 'tools/analysis_tools/ablations').glob('*.py') if path.stem != 'two_worlds']
+    for path in files:
+        settings = plan.read_rows_file(path)
+        scores = [score.path for training in plan.make_plan(settings, Path('out')) for score in training.scores]
+        assert len({*scores}) == len(settings['rows']) * len(settings['tests']) * len(settings['seeds']), path
