@@ -20,6 +20,7 @@ from ..datasets.transforms.image_files import decode_image
 from .person_boxes import PersonBoxes
 
 ASSUMED_FPS = 25.0  # where nobody says how fast the frames follow each other
+MAX_LOST_FRAMES = 25  # in a row; a video file that cannot give more than these is at its end
 
 Image = str | Path | np.ndarray
 
@@ -153,10 +154,10 @@ def _read_image_file(path: str) -> np.ndarray | None:
 
 
 def video_source(path: Path, fps: float | None) -> FrameSource:
-    """A video file. Corrupt pictures in it are concealed by the decoder; where it gives up, the video ends."""
+    """A video file. A decoder conceals most damage; frames that it refuses are read as None."""
     capture = cv2.VideoCapture(str(path))
     count, stated_fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    is_readable = capture.isOpened() and capture.grab()
+    is_readable = capture.isOpened() and any(capture.grab() for _ in range(MAX_LOST_FRAMES))
     capture.release()
     if not is_readable:
         raise ValueError(
@@ -165,7 +166,7 @@ def video_source(path: Path, fps: float | None) -> FrameSource:
         )
     return FrameSource(
         path.stem,
-        lambda: _read_capture(cv2.VideoCapture(str(path))),
+        lambda: _read_capture(cv2.VideoCapture(str(path)), MAX_LOST_FRAMES),
         is_video=True,
         fps=fps or checked_fps(stated_fps, str(path)),
         num_frames=int(count) if count > 0 else None,
@@ -193,14 +194,18 @@ def camera_source(inputs: str, fps: float | None) -> FrameSource:
     return FrameSource('webcam', lambda: _read_capture(capture), True, fps or checked_fps(stated_fps, inputs))
 
 
-def _read_capture(capture: cv2.VideoCapture) -> Iterator[Frame]:
+def _read_capture(capture: cv2.VideoCapture, max_lost_frames: int = 0) -> Iterator[Frame]:
+    """All frames until the end; frames that are lost before others follow are None."""
     try:
-        index = 0
-        while True:
+        index = num_lost = 0
+        while num_lost <= max_lost_frames:
             is_there, image = capture.read()
             if not is_there:
-                return
-            yield Frame(index, image, f'{index:06d}.jpg')
-            index += 1
+                num_lost += 1
+                continue
+            for picture in [None] * num_lost + [image]:
+                yield Frame(index, picture, f'{index:06d}.jpg')
+                index += 1
+            num_lost = 0
     finally:
         capture.release()

@@ -7,11 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dist import get_rank
+from mmengine.logging import print_log
 from mmpose.registry import TRANSFORMS
 from torch.utils.data import get_worker_info
 
-from ..frame_sampling import ClipWindow, check_offsets, clip_window, draw_offsets
+from ..frame_sampling import (
+    ClipWindow,
+    check_offsets,
+    clip_window,
+    draw_offsets,
+    repeat_key_frame,
+    shuffle_neighbours,
+)
 from .video_files import count_video_frames
+
+NEIGHBOURS = ('true', 'repeated', 'shuffled')
 
 
 class WorkerGenerator:
@@ -56,6 +66,10 @@ class SampleClip(BaseTransform):
     - `img` (one array) or `img_path`: a single image, which every frame of the clip then shows; only the key frame is
       marked as real. This is what MMPose's own inferencer hands over.
 
+    To find out whether a model uses time (tools/analysis_tools/temporal_audit.py), support frames can be replaced by
+    the key frame or by each other. What replaces them passes for them, `frame_is_real` included: a neck would
+    simply not look at frames that are marked as repeats.
+
     Added Keys:
 
     - clip_frame_indices: T indices into the source
@@ -68,6 +82,8 @@ class SampleClip(BaseTransform):
         num_before: number of support frames to draw before the key frame.
         num_after: number of support frames to draw after it.
         max_distance: the farthest frame that may be drawn, on either side.
+        neighbours: what stands in place of the support frames: `'true'` they themselves, `'repeated'` the key frame,
+            `'shuffled'` another one of them, none in its own place; a key frame always gets the same order.
     """
 
     def __init__(
@@ -76,6 +92,7 @@ class SampleClip(BaseTransform):
         num_before: int | None = None,
         num_after: int | None = None,
         max_distance: int | None = None,
+        neighbours: str = 'true',
     ) -> None:
         drawn = (num_before, num_after, max_distance)
         if (offsets is None) == all(value is None for value in drawn):
@@ -89,18 +106,25 @@ class SampleClip(BaseTransform):
                     'SampleClip draws num_before and num_after different frames out of max_distance: '
                     f'got num_before={num_before}, num_after={num_after}, max_distance={max_distance}'
                 )
+        if neighbours not in NEIGHBOURS:
+            raise ValueError(f'SampleClip: neighbours must be one of {NEIGHBOURS}, got {neighbours!r}')
+        num_supports = num_before + num_after if offsets is None else len(offsets) - 1
+        if neighbours == 'shuffled' and num_supports == 1:
+            raise ValueError("SampleClip: a single support frame cannot be shuffled, use neighbours='repeated'")
+        self.neighbours = neighbours
         self.offsets = None if offsets is None else check_offsets(offsets)
         self.num_before = num_before
         self.num_after = num_after
         self.max_distance = max_distance
         self._random = WorkerGenerator()
+        self._has_told = False
 
     def transform(self, results: dict) -> dict:
         """Add the clip's frame indices and what is known about them."""
         offsets = self.offsets
         if offsets is None:
             offsets = draw_offsets(self.num_before, self.num_after, self.max_distance, self._random.get())
-        window = self._window(results, offsets)
+        window = self._replace_neighbours(self._window(results, offsets))
         results['clip_frame_indices'] = window.indices
         results['frame_offsets'] = offsets
         results['frame_is_real'] = window.is_real
@@ -116,6 +140,7 @@ class SampleClip(BaseTransform):
         elif 'video_frames' in results:
             length = len(results['video_frames'])
         elif results.get('img') is not None or results.get('img_path') is not None:
+            self._tell_once(len(offsets))
             return clip_window(0, offsets, video_length=1)
         else:
             raise ValueError(
@@ -130,8 +155,26 @@ class SampleClip(BaseTransform):
             name = results.get('video') or results.get('video_path') or 'the given frames'
             raise ValueError(f'{name}: {error}') from error
 
+    def _tell_once(self, num_frames: int) -> None:
+        """Say that a model of clips is used on single images."""
+        if not self._has_told and num_frames > 1:
+            self._has_told = True
+            print_log(
+                f'single images without a video: each is its own clip, all {num_frames} frames of which show it. '
+                'For frames that follow each other use mmpose_diffusion.apis.VideoPoseInferencer',
+                logger='current',
+            )
+
+    def _replace_neighbours(self, window: ClipWindow) -> ClipWindow:
+        """Put other frames where the support frames were, if that is asked for."""
+        if self.neighbours == 'repeated':
+            return repeat_key_frame(window)
+        if self.neighbours == 'shuffled':
+            return shuffle_neighbours(window, np.random.default_rng(window.indices[window.key_position]))
+        return window
+
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(offsets={self.offsets}, num_before={self.num_before}, '
-            f'num_after={self.num_after}, max_distance={self.max_distance})'
+            f'num_after={self.num_after}, max_distance={self.max_distance}, neighbours={self.neighbours!r})'
         )
