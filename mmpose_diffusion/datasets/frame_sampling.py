@@ -46,6 +46,28 @@ def draw_offsets(num_before: int, num_after: int, max_distance: int, generator: 
     return (*(-int(distance) for distance in sorted(before)[::-1]), 0, *(int(distance) for distance in sorted(after)))
 
 
+def repeat_key_frame(window: ClipWindow) -> ClipWindow:
+    """Show the key frame in place of every support frame, which still passes for real: as if nothing moved.
+
+    >>> repeat_key_frame(ClipWindow((4, 5, 6), (True, True, True), key_position=1)).indices
+    (5, 5, 5)
+    """
+    return window._replace(indices=(window.indices[window.key_position],) * len(window.indices))
+
+
+def shuffle_neighbours(window: ClipWindow, generator: np.random.Generator) -> ClipWindow:
+    """Permute the support frames so that none stays in its place, each such order as likely as the others."""
+    supports = np.delete(np.arange(len(window.indices)), window.key_position)
+    if len(supports) == 1:
+        raise ValueError('a single support frame cannot be shuffled')
+    order = supports
+    while (order == supports).any():  # on average less than three times
+        order = generator.permutation(supports)
+    indices = np.array(window.indices)
+    indices[supports] = indices[order]
+    return window._replace(indices=tuple(indices.tolist()))
+
+
 def clip_window(key_index: int, offsets: Sequence[int], video_length: int) -> ClipWindow:
     """Turn the key frame's index, offsets and the length of the video into the frames of a clip.
 

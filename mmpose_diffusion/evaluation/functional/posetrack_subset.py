@@ -32,9 +32,7 @@ def separate_people(
         annotated._replace(
             has_people=own_frames,
             people=truth._replace(frame=rows, is_present=truth.is_present & in_subset),
-            ignore_polygons={
-                row: polygons[frame] for row, frame in enumerate(truth.frame.tolist()) if frame in polygons
-            },
+            ignore_polygons=polygons,
         ),
         VideoPeople(
             name=f'predictions of {annotated.name}',

@@ -22,7 +22,7 @@ class KeypointError(BaseMetric):
         mean_px, median_px: of all joints.
         mean_head, median_head: the same in head sizes of PoseTrack.
         close_share: percentage of the joints within half a head size of their place.
-        close_mean_px, close_median_px: of these alone, what resolution costs: joints mixed up with others would hide it.
+        close_mean_px, close_median_px: of these alone: what resolution costs. Joints mixed up would hide it.
         joints: how many there are.
     Every joint counts the same, whatever its score. The prefix is `keypoint_error`, or `keypoint_error_<subset>`.
 
