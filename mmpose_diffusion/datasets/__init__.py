@@ -1,8 +1,16 @@
 """Video data: which frames make a clip, data sets of clips, transforms, samplers. Importing it registers them."""
 
 from . import samplers, transforms
+from .posetrack_detection import PoseTrackDetectionDataset
 from .posetrack_video import PoseTrackVideoDataset
 from .sub_jhmdb_video import SubJHMDBVideoDataset
 from .video_pose_dataset import VideoPoseDataset
 
-__all__ = ['PoseTrackVideoDataset', 'SubJHMDBVideoDataset', 'VideoPoseDataset', 'samplers', 'transforms']
+__all__ = [
+    'PoseTrackDetectionDataset',
+    'PoseTrackVideoDataset',
+    'SubJHMDBVideoDataset',
+    'VideoPoseDataset',
+    'samplers',
+    'transforms',
+]

@@ -174,7 +174,9 @@ class PoseTrackVideoDataset(VideoPoseDataset):
                     **track_of(box, f'{self.bbox_file}: box {position}'),
                 }
             )
-        if boxes and not samples:
+        if not boxes:
+            raise ValueError(f'{self.bbox_file} is an empty list: the detector found nobody')
+        if not samples:
             raise ValueError(
                 f'none of the {len(boxes)} boxes of {self.bbox_file} lies in a labelled frame of {self.ann_file} '
                 f'({dict(skipped)}): are they from another split, or with renumbered image ids?'
