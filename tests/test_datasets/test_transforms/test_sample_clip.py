@@ -118,3 +118,49 @@ def test_without_workers_the_global_seed_of_the_run_decides():
         runs.append([transform.transform(dict(sample))['frame_offsets'] for _ in range(5)])
     assert runs[0] == runs[1] != runs[2]
     assert len(set(runs[0])) > 1
+
+
+def clip_of(neighbours, key_frame_index, length=100, offsets=(-3, -1, 0, 2, 5), **extra):
+    sample = {'video_frames': range(length), 'key_frame_index': key_frame_index, **extra}
+    return SampleClip(offsets=offsets, neighbours=neighbours).transform(sample)
+
+
+@pytest.mark.parametrize('neighbours', ['repeated', 'shuffled'])
+@pytest.mark.parametrize('key_frame_index', [0, 40, 99])
+def test_replaced_neighbours_pass_for_the_true_ones(neighbours, key_frame_index):
+    replaced, true = clip_of(neighbours, key_frame_index), clip_of('true', key_frame_index)
+    for key in ('frame_offsets', 'frame_is_real', 'clip_key_index'):
+        assert replaced[key] == true[key]
+    assert replaced['clip_frame_indices'][2] == key_frame_index
+    assert len(replaced['clip_frame_indices']) == 5
+
+
+def test_repeated_key_frame_stands_everywhere():
+    assert clip_of('repeated', 40)['clip_frame_indices'] == (40,) * 5
+
+
+def test_shuffled_neighbours_leave_their_places_and_are_the_same_each_time():
+    orders = set()
+    for key_frame_index in range(10, 60):
+        indices = clip_of('shuffled', key_frame_index)['clip_frame_indices']
+        true = clip_of('true', key_frame_index)['clip_frame_indices']
+        assert sorted(indices) == sorted(true)
+        assert [place for place in range(5) if indices[place] == true[place]] == [2]
+        assert clip_of('shuffled', key_frame_index)['clip_frame_indices'] == indices
+        orders.add(tuple(index - key_frame_index for index in indices))
+    assert len(orders) == 9  # all orders of four frames in which none keeps its place
+
+
+def test_two_neighbours_change_places_and_none_stay_as_they_are():
+    assert clip_of('shuffled', 7, offsets=(-1, 0, 1))['clip_frame_indices'] == (8, 7, 6)
+    for neighbours in ('true', 'repeated', 'shuffled'):
+        assert clip_of(neighbours, 7, offsets=(0,))['clip_frame_indices'] == (7,)
+
+
+def test_neighbours_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="'true', 'repeated', 'shuffled'.*'none'"):
+        SampleClip(offsets=(-1, 0, 1), neighbours='none')
+    with pytest.raises(ValueError, match="single support frame .*'repeated'"):
+        SampleClip(offsets=(-1, 0), neighbours='shuffled')
+    with pytest.raises(ValueError, match='single support frame'):
+        SampleClip(num_before=1, num_after=0, max_distance=3, neighbours='shuffled')
