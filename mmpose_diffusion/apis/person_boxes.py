@@ -84,7 +84,8 @@ class GivenBoxes:
 class BoxFile:
     """A json list of boxes, as COCO detections are: `bbox` (left, top, width, height), `score`, perhaps `track_id`.
 
-    The frame is named by `image_name` (the end of its path), or counted from 0 by `frame_id` or `image_id`.
+    The frame is named by `image_name` (its path, or the end of it: file names repeat from video to video), or counted
+    from 0 by `frame_id` or `image_id`.
     """
 
     looks_at_images = False
@@ -108,7 +109,6 @@ class BoxFile:
         left, top, width, height = numbers(entry.get('bbox'), f'{label}: bbox', count=4).tolist()
         (score,) = numbers([entry.get('score', 1.0)], f'{label}: score', count=1).tolist()
         if score >= min_score and width > 0 and height > 0:
-            key = Path(key).name if isinstance(key, str) else key
             self._rows[key].append(([left, top, left + width, top + height, score], entry.get('track_id')))
 
     def __call__(self, frames: Sequence[Frame]) -> list[PersonBoxes]:
@@ -116,7 +116,9 @@ class BoxFile:
         return [self._find(frame) for frame in frames]
 
     def _find(self, frame: Frame) -> PersonBoxes:
-        rows = self._rows.get(Path(frame.path).name) or self._rows.get(frame.index) or []
+        parts = Path(frame.path).absolute().parts
+        names = ['/'.join(parts[start:]) for start in range(len(parts))]
+        rows = next((self._rows[key] for key in (*names, frame.path, frame.index) if key in self._rows), [])
         boxes = PersonBoxes.from_array([row for row, _ in rows], f'{self.path}, frame {frame.index}')
         ids = [track_id for _, track_id in rows]
         return boxes if not ids or None in ids else boxes._replace(track_ids=ids)

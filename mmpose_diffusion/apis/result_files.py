@@ -34,15 +34,15 @@ def prepare_folder(folder: str | Path) -> Path:
     return folder
 
 
-def rounded(value: Any) -> Any:
-    """Numbers of a result as json has them: plain and short."""
+def rounded(value: Any, digits: int = DIGITS) -> Any:
+    """Numbers of a result as json has them: plain and short, scores with two digits more."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, float):
-        return round(value, DIGITS)
+        return round(value, digits)
     if isinstance(value, Mapping):
-        return {key: rounded(item) for key, item in value.items()}
-    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: rounded(item, DIGITS + 2 if 'score' in key else DIGITS) for key, item in value.items()}
+    return [rounded(item, digits) for item in value] if isinstance(value, list | tuple) else value
 
 
 class JsonList:

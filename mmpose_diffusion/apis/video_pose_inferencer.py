@@ -18,8 +18,9 @@ from mmpose.registry import INFERENCERS
 from mmpose.structures import PoseDataSample, merge_data_samples, split_instances
 from tqdm import tqdm
 
-from ..engine import find_config, load_config
+from ..engine import find_config, load_config, load_weights
 from ..models.heads.sampling_options import SamplingOptions
+from ..visualization.ellipses import draw_ellipses
 from .clip_window import KeyFrame, key_frames
 from .frame_sources import Frame, FrameSource, open_frames
 from .person_boxes import BoxFile, DetectedBoxes, GivenBoxes, PersonBoxes, PersonFinder, WholeImage, find_people
@@ -86,6 +87,8 @@ class VideoPoseInferencer(Pose2DInferencer):
             det_cat_ids,
             show_progress,
         )
+        if pose2d_weights is not None:
+            load_weights(self.model, pose2d_weights)  # MMPose would only log weights that are missing
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The config's own test pipeline, as its evaluation runs it."""
@@ -117,6 +120,8 @@ class VideoPoseInferencer(Pose2DInferencer):
                 pass  # perhaps a name of MMDetection's; it says so if not
         with DefaultScope.overwrite_default_scope('mmdet'):
             super()._init_detector(det_model, det_weights, 0 if det_cat_ids is None else det_cat_ids, device)
+        if det_weights is not None:
+            load_weights(self.detector.model, det_weights, allow_unexpected=True)  # MMDetection would only log a misfit
 
     def __call__(
         self,
@@ -312,7 +317,16 @@ class VideoPoseInferencer(Pose2DInferencer):
         self._video_input = source.is_video
         options = {name: value for name, value in drawing.items() if name not in ('return_vis', 'show_uncertainty')}
         (picture,) = self.visualize([image], [sample], return_vis=True, window_name=source.name, **options)
+        if drawing.get('show_uncertainty') and len(sample.pred_instances):
+            picture = self._draw_uncertainty(picture, sample.pred_instances, drawing.get('kpt_thr', 0.3))
         return picture[..., ::-1]
+
+    def _draw_uncertainty(self, picture: np.ndarray, instances: InstanceData, min_score: float) -> np.ndarray:
+        """Ellipses around the keypoints that are shown, in their colours; the picture is red first."""
+        is_shown = instances.keypoint_scores >= min_score  # [P, K]
+        colors = np.broadcast_to(np.array(self.visualizer.kpt_color), (*is_shown.shape, 3))
+        covariances = instances.keypoint_covariances
+        return draw_ellipses(picture, instances.keypoints[is_shown], covariances[is_shown], colors[is_shown])
 
 
 def num_people(key: KeyFrame) -> int:
