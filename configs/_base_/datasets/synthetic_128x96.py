@@ -32,7 +32,8 @@ val_pipeline = [
     dict(type='PackClipInputs'),
 ]
 
-train_dataloader = dict(batch_size=16, num_workers=1, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+# Many small steps: a training of minutes is short of steps, not of clips.
+train_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(
     num_workers=val_workers,
     batch_sampler=dict(num_workers=val_workers),

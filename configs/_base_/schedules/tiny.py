@@ -1,7 +1,7 @@
 # Minutes on two processor cores.
 _base_ = ['../default_runtime.py']
 
-train_cfg = dict(by_epoch=True, max_epochs=4, val_interval=4)
+train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=3)
 
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -10,7 +10,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=0, end=4, eta_min=2e-5, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0, end=3, eta_min=2e-5, by_epoch=True, convert_to_iter_based=True),
 ]
 default_hooks = dict(
     logger=dict(interval=20),

@@ -31,9 +31,31 @@ model = dict(
             token_width=64,
             num_mix_layers=1,
         ),
-        signal=dict(scale=1.0, clamp=1.1),
-        draws_per_clip=2,
+        # A weak signal drowns in little noise, so that in most steps the features have to find the joints.
+        signal=dict(scale=0.3, clamp=1.1),
         decoder=_base_.codec,
     ),
+    # Learning from minutes of training: every labelled frame of a clip teaches the backbone, as an image would.
+    aux_losses=[
+        dict(
+            type='AuxiliaryHead',
+            reads='frames',
+            head=dict(
+                type='HeatmapHead',
+                in_channels=128,
+                out_channels=17,
+                deconv_out_channels=(32, 32),
+                deconv_kernel_sizes=(4, 4),
+                loss=dict(type='KeypointMSELoss', use_target_weight=True),
+            ),
+        )
+    ],
     test_cfg=dict(num_steps=2, num_hypotheses=5, seed=0),
 )
+
+train_pipeline = [
+    *_base_.train_pipeline[:-2],
+    dict(type='GenerateClipTarget', encoder=_base_.codec),
+    dict(type='PackClipInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -58,7 +58,7 @@ class SpatioTemporalRepresentationLearner(TemporalNeck):
         patch_size: side of a token's patch in cells; must divide both sides of the maps.
         drop_path_rate: probability of skipping the last layer in training; earlier ones are skipped less often.
         key_frame_shortcut: also add the key frame's own map through a linear layer, which the paper does not have:
-            training from scratch then starts closer to the single-frame model.
+            training then starts from the single-frame model, whose map the clip's changes are added to.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -98,8 +98,10 @@ class SpatioTemporalRepresentationLearner(TemporalNeck):
         )
         self.shortcut = nn.Conv2d(in_channels, self.out_channels, 1) if key_frame_shortcut else None
         initialise_linear_layers(self)
-        if self.shortcut is not None:
+        if self.shortcut is not None:  # training starts from the image model
+            nn.init.dirac_(self.shortcut.weight)
             nn.init.zeros_(self.shortcut.bias)
+            nn.init.zeros_(self.aggregate[-1].weight)
         nn.init.trunc_normal_(self.place_embedding, std=0.02)
         nn.init.trunc_normal_(self.frame_embedding, std=0.02)
 
