@@ -6,14 +6,13 @@ root of the repository.
 """
 
 import argparse
-import base64
-import html
 import json
 import os
 import shlex
 import subprocess
 import sys
 import time
+from html import escape
 from pathlib import Path
 
 import matplotlib
@@ -29,22 +28,14 @@ sys.path.insert(0, str(ROOT))
 MODELS = {
     'single frame': 'key_frame_tiny_synthetic',
     'three frames': 'support_fusion_tiny_synthetic',
+    'DiffPose': 'diffpose_tiny_synthetic',
 }
+SHOWN = 'DiffPose'
 COLUMNS = ['Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle', 'Mean']
-PAGE = """<!doctype html><meta charset="utf-8"><title>mmpose_diffusion demo</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}}
-table{{border-collapse:collapse}}td,th{{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}}
-td:first-child,th:first-child{{text-align:left}}img{{max-width:100%}}
-pre{{background:#f4f4f4;padding:1rem;overflow:auto}}</style><h1>mmpose_diffusion: what the demo did</h1>
-<p>Figures in motion were drawn ({train_frames} frames to train on, {val_frames} to evaluate, of another seed;
-difficulty {difficulty}). Two models with the same backbone and the same number of training steps learned to find their
-joints: one sees the key frame only, the other also its neighbours.</p>
-<h2>PoseTrack AP on the unseen videos (ground-truth boxes)</h2>{table}
-<p>One training run each, so differences of a few points are noise.</p>
-<h2>What it looks like</h2><p>Left: annotation. Right: predicted by "{shown}".</p>
-<img src="{animation}" alt="video with skeletons">
-<h2>Training loss</h2><img src="{curve}" alt="loss curves">
-<h2>Commands</h2><pre>{commands}</pre>"""
+ABOUT = """Figures in motion were drawn ({train} frames to train on, {val} to evaluate, of another seed;
+difficulty {difficulty}). Three models with the same backbone learned from the same number of clips to find the figures'
+joints. One sees the key frame only, one also its two neighbours, and DiffPose generates the pose of the same three
+frames out of noise."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -121,7 +112,8 @@ def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str,
         options += [f'test_evaluator.outfile_prefix={work_dir / "results"}']
         steps.run(
             f'evaluating "{title}" on the unseen videos',
-            ['tools/test.py', config, checkpoint, '--work-dir', work_dir, '--out', metrics, '--cfg-options', *options],
+            ['tools/test.py', config, checkpoint, '--work-dir', work_dir, '--out', metrics]
+            + ['--pictures', work_dir / 'pictures', '--cfg-options', *options],
         )
         found = mmengine.load(metrics)
         scores[title] = {column: found[f'posetrack/{column} AP'] for column in COLUMNS}
@@ -160,35 +152,31 @@ def draw_curves(out: Path) -> Path:
     return path
 
 
-def embed(path: Path) -> str:
-    """A picture as data URL, so that the page is one file."""
-    kind = {'.gif': 'gif', '.png': 'png'}[path.suffix]
-    return f'data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}'
-
-
-def write_page(
-    arguments: argparse.Namespace, scores: dict, animation: Path, curve: Path, shown: str, commands: list[str]
-) -> Path:
+def write_page(arguments: argparse.Namespace, scores: dict, animation: Path, curve: Path, commands: list[str]) -> Path:
     """The one-page summary, self-contained."""
-    head = ''.join(f'<th>{column}</th>' for column in ['', *COLUMNS])
-    rows = ''.join(
-        f'<tr><td>{html.escape(title)}</td>' + ''.join(f'<td>{row[column]:.1f}</td>' for column in COLUMNS) + '</tr>'
-        for title, row in scores.items()
-    )
+    from mmpose_diffusion.visualization import html
+
     count = {split: len(list((arguments.data / f'images/{split}').rglob('*.jpg'))) for split in ('train', 'val')}
+    rows = [[title, *(f'{row[column]:.1f}' for column in COLUMNS)] for title, row in scores.items()]
+    pictures = arguments.out / MODELS[SHOWN] / 'pictures'
+    poses, strips = (sorted(pictures.glob(f'*_{kind}.png'))[:3] for kind in ('pose', 'denoising'))
+    moving = html.figure(html.embed_file(animation), f'Left: annotation. Right: predicted by "{SHOWN}".')
+    body = [
+        html.paragraph(ABOUT.format(**count, difficulty=arguments.difficulty)),
+        '<h2>PoseTrack AP on the unseen videos (ground-truth boxes)</h2>',
+        html.table(['', *COLUMNS], rows),
+        html.paragraph('One training run each, so differences of a few points are noise.', 'faint'),
+        f'<h2>What it looks like</h2>{moving}',
+        '<h2>How sure it is</h2>',
+        *(html.figure(html.embed_file(path), 'Poses from different noise lie in the ellipses.') for path in poses),
+        '<h2>How a pose comes out of noise</h2>',
+        *(html.figure(html.embed_file(path), 'The heatmaps that each step expects at the end.') for path in strips),
+        '<h2>Training loss</h2>',
+        html.figure(html.embed_file(curve), 'DiffPose adds an auxiliary loss, so its curve is not that of the others.'),
+        html.fold('Commands', f'<pre>{chr(10).join(map(escape, commands))}</pre>'),
+    ]
     page = arguments.out / 'index.html'
-    page.write_text(
-        PAGE.format(
-            train_frames=count['train'],
-            val_frames=count['val'],
-            difficulty=arguments.difficulty,
-            table=f'<table><tr>{head}</tr>{rows}</table>',
-            shown=shown,
-            animation=embed(animation),
-            curve=embed(curve),
-            commands=html.escape('\n'.join(commands)),
-        )
-    )
+    page.write_text(html.page('mmpose_diffusion: what the demo did', '\n'.join(body)))
     return page
 
 
@@ -200,15 +188,17 @@ def main() -> None:
     steps = Steps()
     make_world(steps, arguments)
     scores = train_and_evaluate(steps, arguments)
-    shown, config = list(MODELS.items())[-1]
-    animation = draw_video(arguments, config)
-    page = write_page(arguments, scores, animation, draw_curves(arguments.out), shown, steps.commands)
+    animation = draw_video(arguments, MODELS[SHOWN])
+    page = write_page(arguments, scores, animation, draw_curves(arguments.out), steps.commands)
 
     print(f'\nPoseTrack AP on unseen videos, ground-truth boxes\n{"":14}' + ''.join(f'{name:>10}' for name in COLUMNS))
     for title, row in scores.items():
         print(f'{title:14}' + ''.join(f'{row[column]:10.1f}' for column in COLUMNS))
     print(f'\nThe demo took {time.monotonic() - began:.0f} s. Look at it:')
     print(f'  {page.resolve()}   the summary, one page\n  {animation.resolve()}   the video (also as .mp4)')
+    print(
+        f'  {(arguments.out / MODELS[SHOWN] / "pictures").resolve()}   uncertainty ellipses, and denoising step by step'
+    )
 
 
 if __name__ == '__main__':

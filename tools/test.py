@@ -20,6 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--dump', help='write all predictions to this pickle file')
     parser.add_argument('--show-dir', help='folder for pictures of the results')
     parser.add_argument('--show', action='store_true', help='show results in a window')
+    parser.add_argument('--pictures', help='folder for close-ups: poses, uncertainty and denoising, every 50th person')
     parser.add_argument('--badcase', action='store_true', help='draw the worst samples only')
     parser.add_argument('--interval', type=int, default=1, help='as in MMPose; a test draws every sample')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays')
@@ -49,6 +50,11 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
             config.default_hooks.badcase.metric = config.model.head.loss if by_loss else config.test_evaluator
     elif arguments.show or arguments.show_dir:
         config.default_hooks.visualization.update(drawing, out_dir=arguments.show_dir)
+    if arguments.pictures:
+        hook = dict(type='PersonPictureHook', out_dir=os.path.abspath(arguments.pictures))
+        config.custom_hooks = [*config.get('custom_hooks', []), hook]
+        # What there is to draw of a diffusion head; others do not look at it.
+        config.model.setdefault('test_cfg', {}).update(output_hypotheses=True, output_estimates=True)
     if arguments.dump:
         evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
         config.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=arguments.dump)]
