@@ -18,8 +18,7 @@ from .temporal_neck import TemporalNeck
 def mean_over_real(maps: Tensor, is_real: Tensor) -> Tensor:
     """Mean [B, C, h, w] of maps [B, S, C, h, w] over the S frames that are real (is_real [B, S]); zero if none is."""
     weights = is_real / is_real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, S]
-    real = maps.masked_fill(~is_real[:, :, None, None, None], 0)  # what is not real may hold anything, even infinity
-    return (real * weights[:, :, None, None, None].to(maps.dtype)).sum(dim=1)
+    return (maps * weights[:, :, None, None, None].to(maps.dtype)).sum(dim=1)
 
 
 @MODELS.register_module()

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Which of the six numbers of an affine matrix [[a, b, x], [c, d, y]] each kind of transformation may change.
-FREE_ENTRIES = {'affine': [0, 1, 2, 3, 4, 5], 'translation': [2, 5]}
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # an affine matrix [[a, b, x], [c, d, y]], row by row
+# How many numbers each kind of transformation has, and which of them changes each entry; the one after the last is 0.
+FREEDOM = {'affine': (6, [0, 1, 2, 3, 4, 5]), 'translation': (2, [2, 2, 0, 2, 2, 1])}
 POOLED_SIZE = (4, 3)  # (h, w) of what the linear layers see, whatever the size of the map
 
 
@@ -16,14 +16,16 @@ def affine_warp(maps: Tensor, matrices: Tensor) -> Tensor:
     """Read maps [N, C, h, w] at the places that affine matrices [N, 2, 3] send each cell to; outside is zero.
 
     Coordinates run from -1 to 1 from border to border, x first. In half precision a coordinate would be off by up to
-    half a cell of a large map, so places and interpolation are float32 at least.
+    half a cell of a large map, so places and interpolation are float32 at least: in plain arithmetic, since autocast
+    would do `torch.nn.functional.affine_grid`, a matrix product, in half precision (which has no empty batch either).
     """
-    if len(maps) == 0:  # torch makes no grid for it; the sum of nothing keeps the matrices in the graph
-        return maps + matrices.sum()
     exact = torch.promote_types(maps.dtype, torch.float32)
-    with torch.autocast(maps.device.type, enabled=False):
-        places = F.affine_grid(matrices.to(exact), list(maps.shape), align_corners=False)  # [N, h, w, 2]
-        return F.grid_sample(maps.to(exact), places, align_corners=False).to(maps.dtype)
+    rows, columns = (
+        (2 * torch.arange(size, dtype=exact, device=maps.device) + 1) / size - 1 for size in maps.shape[-2:]
+    )
+    matrices = matrices.to(exact)[:, None, None]  # [N, 1, 1, 2, 3]
+    places = matrices[..., 0] * columns[:, None] + matrices[..., 1] * rows[:, None, None] + matrices[..., 2]
+    return F.grid_sample(maps.to(exact), places, align_corners=False).to(maps.dtype)  # places [N, h, w, 2]
 
 
 class GlobalTransformation(nn.Module):
@@ -46,8 +48,9 @@ class GlobalTransformation(nn.Module):
         self, in_channels: int, kind: str = 'affine', hidden_channels: int = 32, num_strided_layers: int = 3
     ) -> None:
         super().__init__()
-        if kind not in FREE_ENTRIES:
-            raise ValueError(f'GlobalTransformation: kind must be one of {", ".join(FREE_ENTRIES)}, got {kind!r}')
+        if kind not in FREEDOM:
+            raise ValueError(f'GlobalTransformation: kind must be one of {", ".join(FREEDOM)}, got {kind!r}')
+        num_free, changed_by = FREEDOM[kind]
         channels = [2 * in_channels] + [hidden_channels] * num_strided_layers
         self.compare = nn.Sequential(
             *(
@@ -62,11 +65,11 @@ class GlobalTransformation(nn.Module):
         self.regress = nn.Sequential(
             nn.Linear(hidden_channels * POOLED_SIZE[0] * POOLED_SIZE[1], 64),
             nn.ReLU(),
-            nn.Linear(64, len(FREE_ENTRIES[kind])),
+            nn.Linear(64, num_free),
         )
         nn.init.normal_(self.regress[-1].weight, std=1e-4)
         nn.init.zeros_(self.regress[-1].bias)
-        self.register_buffer('free_entries', torch.tensor(FREE_ENTRIES[kind]), persistent=False)
+        self.register_buffer('changed_by', torch.tensor(changed_by), persistent=False)
         self.register_buffer('identity', torch.tensor(IDENTITY), persistent=False)
 
     def predict(self, supports: Tensor, keys: Tensor) -> Tensor:
@@ -74,8 +77,8 @@ class GlobalTransformation(nn.Module):
         compared = F.adaptive_avg_pool2d(self.compare(torch.cat((supports - keys, keys), dim=1)), POOLED_SIZE)
         change = self.regress(compared.flatten(1))  # [N, 2] or [N, 6]
         exact = torch.promote_types(change.dtype, torch.float32)
-        identity = self.identity.to(exact).expand(len(change), -1)  # [N, 6]
-        return identity.index_add(1, self.free_entries, change.to(exact)).unflatten(1, (2, 3))
+        change = F.pad(change.to(exact), (0, 1))[:, self.changed_by]  # [N, 6]
+        return (self.identity + change).unflatten(1, (2, 3))
 
     def forward(self, supports: Tensor, keys: Tensor) -> Tensor:
         """Warp maps [N, C, h, w] towards those of the key frame, which only steer."""

@@ -20,11 +20,10 @@ def deformable_convolution(
     precision would move the taps, so it runs in float32 at least.
     """
     exact = torch.promote_types(maps.dtype, torch.float32)
-    maps_exact, offsets, weight, bias, modulation = (
+    source, offsets, weight, bias, modulation = (
         tensor.to(exact) for tensor in (maps, offsets, weight, bias, modulation)
     )
-    with torch.autocast(maps.device.type, enabled=False):
-        moved = deform_conv2d(maps_exact, offsets, weight, bias, padding=dilation, dilation=dilation, mask=modulation)
+    moved = deform_conv2d(source, offsets, weight, bias, padding=dilation, dilation=dilation, mask=modulation)
     return moved.to(maps.dtype)
 
 
