@@ -5,12 +5,20 @@ from mmpose_diffusion.engine import load_config
 _base_ = ['./two_worlds.py']
 
 heatmap_head = load_config('key_frame_tiny_synthetic').model.head.to_dict()
+diffpose = load_config('diffpose_tiny_synthetic')
+# What teaches DiffPose's backbone every frame of a clip; the other models that see clips get it too.
+frame_loss = {
+    'model.aux_losses': diffpose.to_dict()['model']['aux_losses'],
+    'train_dataloader.dataset.pipeline': diffpose.to_dict()['train_dataloader']['dataset']['pipeline'],
+}
 models = {
     'single frame': dict(config='key_frame_tiny_synthetic'),
-    'fusion neck': dict(config='support_fusion_tiny_synthetic'),
+    'fusion neck': dict(config='support_fusion_tiny_synthetic', options=frame_loss),
     'STRL': dict(config='diffpose_tiny_synthetic', options={'model.head': dict(heatmap_head, _delete_=True)}),
     'DiffPose': dict(config='diffpose_tiny_synthetic'),
     'direct fusion': dict(config='diffpose_tiny_synthetic', options={'model.head.denoiser.fusion': 'direct'}),
+    'strong signal': dict(config='diffpose_tiny_synthetic', options={'model.head.signal.scale': 1.0}),
+    'no frame loss': dict(config='diffpose_tiny_synthetic', options={'model.aux_losses': []}),
 }
 
 
@@ -37,6 +45,12 @@ rows = [
         for hypotheses in (1, 5, 10)
     ),
     dict(name='direct fusion, 4 x 5', model='direct fusion', **sampling(4, 5)),
+    # Do steps and hypotheses do more where the noisy heatmaps say more?
+    *(
+        dict(name=f'signal scale 1, {steps} x {hypotheses}', model='strong signal', **sampling(steps, hypotheses))
+        for steps, hypotheses in ((1, 1), (4, 1), (4, 10))
+    ),
+    dict(name='no loss on every frame, 4 x 5', model='no frame loss', **sampling(4, 5)),
     # Does the model use time? The same weights without neighbours, and with neighbours in the wrong places.
     dict(name='DiffPose, 4 x 5, key frame repeated', model='DiffPose', **sampling(4, 5, neighbours='repeated')),
     dict(name='DiffPose, 4 x 5, neighbours shuffled', model='DiffPose', **sampling(4, 5, neighbours='shuffled')),
