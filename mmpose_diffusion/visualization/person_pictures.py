@@ -15,6 +15,8 @@ from .denoising import JOINTS, choose_rows, denoising_strip
 from .pose_video import PoseDrawer
 from .tile_layout import lay_out
 
+LOWEST_SCORE = 0.1  # lower than usual, or errors would hide; below it are joints that the data set never annotates
+
 
 class PersonPainter:
     """Draws what an evaluation knows about a person, in an enlarged part of the image.
@@ -31,7 +33,7 @@ class PersonPainter:
     def __init__(
         self, metainfo: Mapping[str, Any], share: float = 0.9, joints: Sequence[str] = JOINTS, height: int = 384
     ) -> None:
-        self.drawer = PoseDrawer(metainfo, share=share)
+        self.drawer = PoseDrawer(metainfo, score_threshold=LOWEST_SCORE, share=share)
         self.joints, self.height = joints, height
         self.names = [metainfo['keypoint_id2name'][index] for index in range(len(metainfo['keypoint_id2name']))]
 
@@ -42,7 +44,8 @@ class PersonPainter:
         annotated = annotated_keypoints(sample)
         if annotated is not None:
             keypoints, is_annotated = annotated
-            tiles['annotated'] = self._draw(view, keypoints[None], is_annotated[None].astype(float))
+            is_drawn = np.where(is_annotated, 1.0, -1.0)
+            tiles['annotated'] = self._draw(view, keypoints[None], is_drawn[None])
         predicted = sample.pred_instances
         covariances = predicted.get('keypoint_covariances')
         title = 'predicted' if covariances is None else f'predicted, {100 * self.drawer.share:g} % ellipses'
@@ -91,16 +94,10 @@ class PersonPainter:
 
 
 def annotated_keypoints(sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray] | None:
-    """Annotated keypoints [K, 2] of a sample and which of them are annotated [K], or None."""
-    truth = sample.get('gt_instances')
-    if truth is None or 'keypoints' not in truth or 'keypoints_visible' not in truth:
+    """Annotated keypoints [K, 2] of a sample and which of them are annotated [K]; None for a detector's box."""
+    if not isinstance(sample.get('raw_ann_info'), Mapping):  # keypoints are placeholders then
         return None
+    truth = sample.gt_instances
     visible = np.asarray(truth.keypoints_visible)  # [1, K], or [1, K, 2] with weights
     is_annotated = (visible[..., 0] if visible.ndim == 3 else visible)[0] > 0
     return np.asarray(truth.keypoints)[0, :, :2], is_annotated
-
-
-def is_annotated_sample(sample: PoseDataSample) -> bool:
-    """Whether anything of a person is annotated."""
-    annotated = annotated_keypoints(sample)
-    return annotated is not None and bool(annotated[1].any())

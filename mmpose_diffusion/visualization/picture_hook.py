@@ -23,7 +23,7 @@ class PersonPictureHook(Hook):
     """Writes pictures of every n-th evaluated person: `..._pose.png` and, for diffusion heads, `..._denoising.png`.
 
     The pose is drawn beside its annotation. Ellipses come with `model.test_cfg.output_hypotheses=True`, denoising
-    strips with `model.test_cfg.output_estimates=True`; other models need neither. Each validation has a folder of its own,
+    strips with `model.test_cfg.output_estimates=True`; other models need neither. Each validation has its own folder
     `iter_<n>`, so that learning can be watched.
 
     Args:
