@@ -138,7 +138,7 @@ class MutualInformationLoss(BaseModule):
                 loss, likelihood = redundancy_losses(
                     estimator, pooled(enhanced), pooled(key[:, None]), exists, different
                 )
-                losses[f'loss_mi_{term}_likelihood'] = likelihood
+                losses[f'loss_mi_{term}_likelihood'] = self.likelihood_weight * likelihood
             losses[f'loss_mi_{term}'] = weight * loss
         return losses
 

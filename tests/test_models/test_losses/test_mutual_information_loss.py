@@ -107,6 +107,15 @@ def test_predictor_of_club_learns_from_its_likelihood_which_reaches_no_features(
     assert all(leaf.grad is None or not leaf.grad.any() for leaf in (features.frames, features.aligned, features.fused))
 
 
+def test_weight_of_the_likelihood_scales_it_and_nothing_else():
+    plain, light = (
+        build(['redundancy'], likelihood_weight=weight)(clip_features(), labelled()) for weight in (1.0, 0.01)
+    )
+    name = 'loss_mi_redundancy_likelihood'
+    torch.testing.assert_close(light.pop(name), 0.01 * plain.pop(name))
+    assert light == plain
+
+
 def test_fused_map_stands_for_the_supports_where_nothing_is_aligned():
     features = clip_features()._replace(aligned=None)
     for term in ('label_added', 'keep_support'):
