@@ -137,6 +137,23 @@ def test_fifteen_names_without_ears_are_enough(world, make_video):
     assert (sample['keypoints'][0, 3:5] == 0).all()
 
 
+def test_what_a_synthetic_world_knows_goes_along_in_our_order(world, make_video):
+    content = make_video()
+    listed = content['categories'][0]['keypoints']
+    content['categories'][0]['keypoints'] = listed[::-1]
+    known = {'action': 'Boxing', 'motion': list(range(17))[::-1], 'keypoints_exact': [[i, 0] for i in range(17)][::-1]}
+    content['annotations'][0]['synthetic'] = {**known, 'exposure': 0.6}
+    world.write(content)
+    first, second = (sample['raw_ann_info'] for sample in infos(world.load())[:2])
+    assert first['synthetic'] == {
+        'action': 'Boxing',
+        'motion': list(range(17)),
+        'keypoints_exact': [[i, 0] for i in range(17)],
+        'exposure': 0.6,
+    }
+    assert 'synthetic' not in second
+
+
 def test_people_who_cannot_be_used_are_left_out_and_counted(world, make_video, make_person, log):
     content = make_video(labelled=(1,), people=1)
     image_id = content['annotations'][0]['image_id']
