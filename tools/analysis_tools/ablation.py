@@ -4,8 +4,8 @@
     python tools/analysis_tools/ablation.py ROWS --seeds 0 --only 'single frame' 'fusion neck'
 
 A rows file (docs/ablations.md) says what is compared. Every finished training and score is kept below `--out`: a run
-that was interrupted goes on where it stopped, and a changed row is the only one done anew. The table is written anew
-after every step: `table.md`, and `table.json` with all values.
+that was interrupted goes on where it stopped, and a changed row is the only one done anew. The table is written after
+every training and its scores: `table.md`, and `table.json` with all values.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
                 raise
             finally:
                 progress.bar.close()
-        problems = write_table(settings, plan, arguments.out, failures)
+        problems = write_table(settings, plan, arguments.out, failures, is_final=not arguments.only)
     print(f'\n{(arguments.out / "table.md").read_text()}\n{arguments.out / "table.md"}')
     return 1 if problems else 0
 

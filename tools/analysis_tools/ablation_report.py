@@ -30,8 +30,10 @@ def read_records(plan: Sequence[Training]) -> dict[tuple[str, str], dict[int, di
     return records
 
 
-def write_table(settings: Mapping[str, Any], plan: Sequence[Training], out: Path, failures: Sequence[str]) -> list[str]:
-    """Write table.md and table.json; returns all that went wrong, the given failures and columns without a metric."""
+def write_table(
+    settings: Mapping[str, Any], plan: Sequence[Training], out: Path, failures: Sequence[str], is_final: bool = False
+) -> list[str]:
+    """Write table.md and table.json; returns all that went wrong, in the end also columns that no row has."""
     records = read_records(plan)
     scores = [record for by_seed in records.values() for record in by_seed.values()]
     names, tests, planned = [row['name'] for row in settings['rows']], list(settings['tests']), len(settings['seeds'])
@@ -44,7 +46,7 @@ def write_table(settings: Mapping[str, Any], plan: Sequence[Training], out: Path
         header, cells = metric_columns(*arguments, reference=reference)
         lines = [[name, *line] for name, line in zip(names, cells, strict=True)]
         parts += [f'Difference to "{reference}", seed by seed:', markdown(['row', *header], lines)]
-    problems = [*failures, *unknown_columns(records, settings['columns'])]
+    problems = [*failures, *(unknown_columns(records, settings['columns']) if is_final else [])]
     if problems:
         parts += ['Failed:', '\n'.join(f'- {problem}' for problem in problems)]
     about = describe(settings, scores)
@@ -76,8 +78,8 @@ def describe(settings: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     tests = '; '.join(world(name) for name in dict.fromkeys(test['world'] for test in settings['tests'].values()))
     return [
-        f'Mean ± standard deviation over the seeds {", ".join(map(str, settings["seeds"]))}. Person boxes: '
-        f'{names(record["boxes"] for record in records)}.',
+        f'Mean ± standard deviation over the seeds {", ".join(map(str, settings["seeds"]))}, (1 of 3) where two are '
+        f'missing. Person boxes: {names(record["boxes"] for record in records)}.',
         f'Trained on {world(settings["train"]["world"])}; scored on {tests}.',
         f'Command: `python {shlex.join(sys.argv)}`',
         f'Machine: {os.cpu_count()} cores ({platform.machine()}), {device}; trainings at a time, which their time '

@@ -33,7 +33,7 @@ def format_cell(values: Sequence[float], planned: int, digits: int, signed: bool
     cell = f'{statistics.fmean(values):{"+" if signed else ""}.{digits}f}'
     if len(values) > 1:
         cell += f' ± {statistics.stdev(values):.{digits}f}'
-    return cell if len(values) >= planned else f'{cell} ({len(values)} of {planned} seeds)'
+    return cell if len(values) >= planned else f'{cell} ({len(values)} of {planned})'
 
 
 def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
