@@ -36,13 +36,12 @@ def prepare_folder(folder: str | Path) -> Path:
 
 def rounded(value: Any, digits: int = DIGITS) -> Any:
     """Numbers of a result as json has them: plain and short, scores with two digits more."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float):
-        return round(value, digits)
     if isinstance(value, Mapping):
         return {key: rounded(item, DIGITS + 2 if 'score' in key else DIGITS) for key, item in value.items()}
-    return [rounded(item, digits) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return [rounded(item) for item in value]
+    array = np.asarray(value)
+    return (np.round(array.astype(np.float64), digits) if array.dtype.kind == 'f' else array).tolist()
 
 
 class JsonList:
