@@ -88,7 +88,7 @@ def test_page_of_a_diffusion_model_has_everything_and_needs_nothing_else(write_r
     assert float(scores['all, official'][7]) == pytest.approx(float(figures['posetrack/Mean AP']), abs=0.051)
     assert float(scores['occluded'][7]) == pytest.approx(float(figures['posetrack_occluded/Mean AP']), abs=0.051)
     audited = table_rows(section(page, 'Does it use time?'))
-    assert [row[0] for row in audited] == ['true', 'repeated', 'shuffled']
+    assert [row[0] for row in audited] == ['true neighbours', 'key frame repeated', 'neighbours shuffled']
     assert audited[0][1:] == scores['all, official'][:8]
     assert len(table_rows(section(page, 'Steadiness over time'))) == 2
     for title, pictures in (('How far off joints are', 1), ('Does it know when it is unsure?', 1), ('Training', 1)):

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from report_page import Evaluation, write_page  # noqa: E402  after the path to the package
 from report_people import PeopleKeeper, ProgressBar  # noqa: E402
+from temporal_audit import NEIGHBOURS, with_neighbours  # noqa: E402
 
 from mmpose_diffusion.engine import build_runner, load_config, load_strictly, merge_options  # noqa: E402
 from mmpose_diffusion.evaluation.functional.joint_subsets import read_joint_facts  # noqa: E402
@@ -38,7 +39,6 @@ from mmpose_diffusion.version import __version__  # noqa: E402
 from mmpose_diffusion.visualization.picture_hook import sampling_steps  # noqa: E402
 
 PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmpose', 'diffusers')
-NEIGHBOURS = ('repeated', 'shuffled')  # see SampleClip
 SUBSETS = ('annotated', 'occluded', 'blurred', 'fast')
 
 
@@ -183,17 +183,16 @@ def temporal_audit(plan: Plan, checkpoint: Path, metrics: Mapping[str, float], w
     """Metrics with the true neighbours, which are known, and with replaced ones; nothing if the plan says so."""
     if 'audit' in plan.missing:
         return []
-    rows = [('true', metrics)]
-    for neighbours in NEIGHBOURS:
+    # Without result files: the audit's would replace those of the model.
+    metric = {key: value for key, value in plan.audited.items() if key != 'outfile_prefix'}
+    rows = [(NEIGHBOURS['true'], metrics)]
+    for neighbours, title in list(NEIGHBOURS.items())[1:]:
         config = Config(plan.config.to_dict(), filename=plan.config.filename)
-        for step in config.test_dataloader.dataset.pipeline:
-            if step['type'] == 'SampleClip':
-                step['neighbours'] = neighbours
+        config.test_dataloader = with_neighbours(config.test_dataloader, neighbours)
         for output in ('output_hypotheses', 'output_estimates'):
             (config.model.get('test_cfg') or {}).pop(output, None)
-        bar = ProgressBar(f'evaluating, neighbours {neighbours}')
-        found, _ = evaluate(config, checkpoint, [plan.audited], work_dir / neighbours, [bar])
-        rows.append((neighbours, found))
+        found, _ = evaluate(config, checkpoint, [metric], work_dir / neighbours, [ProgressBar(title)])
+        rows.append((title, found))
     return rows
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from report_people import FEWEST_JOINTS, HEADS, PeopleKeeper, Person
+from temporal_audit import HOW_TO_READ
 
 from mmpose_diffusion.visualization import PersonPainter
 from mmpose_diffusion.visualization.html import (
@@ -173,11 +174,7 @@ def audit(evaluation: Evaluation) -> str:
         [name, *(one_digit(metrics.get(f'posetrack/{column} AP')) for column in COLUMNS)]
         for name, metrics in evaluation.audit
     ]
-    note = (
-        'The same weights, with other neighbours around the same key frames. Where all rows are alike, the model does '
-        'not use its neighbours; where a wrong order costs nothing, it does not use their order.'
-    )
-    return section(title, table(['neighbours', *COLUMNS], rows) + paragraph(note, 'faint'))
+    return section(title, table(['', *COLUMNS], rows) + paragraph(HOW_TO_READ, 'faint'))
 
 
 def calibration(evaluation: Evaluation) -> str:
