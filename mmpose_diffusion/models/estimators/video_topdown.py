@@ -123,7 +123,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         """Features of clips from the maps [B, T, C, h, w] of their frames."""
         features = self.temporal_neck(frames, window)
         name, out_channels = type(self.temporal_neck).__name__, self.temporal_neck.out_channels
-        check_clip_features(features, name, len(frames), out_channels)
+        check_clip_features(features, name, frames.shape[0], out_channels)  # len() would fix B in exports
         return features
 
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
