@@ -33,9 +33,9 @@ MODELS = {
 SHOWN = 'DiffPose'
 COLUMNS = ['Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle', 'Mean']
 ABOUT = """Figures in motion were drawn ({train} frames to train on, {val} to evaluate, of another seed;
-difficulty {difficulty}). Three models with the same backbone learned from the same number of clips to find the figures'
-joints. One sees the key frame only, one also its two neighbours, and DiffPose generates the pose of the same three
-frames out of noise."""
+difficulty {difficulty}). Three models with the same backbone learned in the same number of steps to find the figures'
+joints. One sees single frames, one also their two neighbours. DiffPose sees the same three frames, learns from the
+labels of all of them, and generates the pose out of noise."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -81,7 +81,7 @@ def claim_folder(arguments: argparse.Namespace) -> None:
 
 def make_world(steps: Steps, arguments: argparse.Namespace) -> None:
     """Draw the training videos and, from another seed, the videos to evaluate."""
-    splits = {'train': (arguments.videos, 0), 'val': (max(arguments.videos // 10, 1), 1)}
+    splits = {'train': (arguments.videos, 0), 'val': (max(arguments.videos // 10, 1), 2)}
     for split, (videos, seed) in splits.items():
         steps.run(
             f'drawing {videos} videos of people in motion ({split})',
@@ -168,7 +168,10 @@ def write_page(arguments: argparse.Namespace, scores: dict, animation: Path, cur
         html.paragraph('One training run each, so differences of a few points are noise.', 'faint'),
         f'<h2>What it looks like</h2>{moving}',
         '<h2>How sure it is</h2>',
-        *(html.figure(html.embed_file(path), 'Poses from different noise lie in the ellipses.') for path in poses),
+        *(
+            html.figure(html.embed_file(path), 'The ellipses show how far poses from different noise spread.')
+            for path in poses
+        ),
         '<h2>How a pose comes out of noise</h2>',
         *(html.figure(html.embed_file(path), 'The heatmaps that each step expects at the end.') for path in strips),
         '<h2>Training loss</h2>',

@@ -53,12 +53,13 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     if arguments.pictures:
         hook = dict(type='PersonPictureHook', out_dir=os.path.abspath(arguments.pictures))
         config.custom_hooks = [*config.get('custom_hooks', []), hook]
-        # What there is to draw of a diffusion head; others do not look at it.
-        config.model.setdefault('test_cfg', {}).update(output_hypotheses=True, output_estimates=True)
     if arguments.dump:
         evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
         config.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=arguments.dump)]
     merge_options(config, arguments.cfg_options)
+    if arguments.pictures:  # what there is to draw of a diffusion head; others do not look at it
+        sampling = config.model.setdefault('test_cfg', {})
+        sampling.update(output_hypotheses=sampling.get('num_hypotheses', 1) > 1, output_estimates=True)
     return config
 
 

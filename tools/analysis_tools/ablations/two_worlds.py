@@ -3,8 +3,8 @@
 seeds = (0, 1, 2)
 worlds = dict(
     train=dict(split='train', videos=200, frames=10, difficulty='hard', seed=0, motion_frames=50),
-    easy=dict(split='val', videos=20, frames=10, difficulty='easy', seed=1, motion_frames=50),
-    hard=dict(split='val', videos=20, frames=10, difficulty='hard', seed=1, motion_frames=50),
+    easy=dict(split='val', videos=20, frames=10, difficulty='easy', seed=2, motion_frames=50),
+    hard=dict(split='val', videos=20, frames=10, difficulty='hard', seed=2, motion_frames=50),
 )
 # A smaller budget than that of the demo, so that a table of seven models takes about an hour on two cores.
 epochs = 2
