@@ -4,20 +4,22 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import runpy
 import signal
 import statistics
-import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from mmpose.registry import MODELS
 
-from .conftest import ROOT, tool_environment
+from .conftest import ROOT
 
+MODULES = ('ablation', 'ablation_plan', 'ablation_processes', 'ablation_table')
 ROWS = """
 seeds = (3, 4)
 small = dict(frames=3, people=2, difficulty='easy', unlabeled_share=0, motion_subjects=1, motion_frames=2)
@@ -64,13 +66,13 @@ def edit(path, before, after):
 def tool(monkeypatch):
     """The modules of the command, by name."""
     monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis_tools'))
-    return {name: importlib.import_module(name) for name in ('ablation', 'ablation_plan', 'ablation_table')}
+    return {name: importlib.import_module(name) for name in MODULES}
 
 
 @pytest.fixture
 def run(tool, monkeypatch, tmp_path, data):
     """Runs the command in this process, its trainings and scorings too; returns exit status, message and commands."""
-    failure, commands = importlib.import_module('ablation_processes').Failure, []
+    failure, commands = tool['ablation_processes'].Failure, []
 
     def run_here(self, command, log, read=lambda line: None):
         commands.append(' '.join(map(str, command)))
@@ -94,7 +96,9 @@ def run(tool, monkeypatch, tmp_path, data):
         return end.value.code, list(commands)
 
     monkeypatch.setattr(tool['ablation'].Processes, 'run', run_here)
-    return run_command
+    handler = signal.getsignal(signal.SIGTERM)
+    yield run_command
+    signal.signal(signal.SIGTERM, handler)
 
 
 def read_table(folder):
@@ -156,28 +160,76 @@ def test_what_fails_is_named_and_costs_nothing_else(tmp_path, rows_file, run, ca
     assert 'Failed:' in capsys.readouterr().out
 
 
-@pytest.mark.timeout(900)  # on a busy machine it takes minutes to start two processes
-def test_a_run_that_is_ended_goes_on_where_it_stopped(tmp_path, rows_file, data, run):
-    words = ['tools/analysis_tools/ablation.py', rows_file, '--out', tmp_path / 'out', '--data', data, '--jobs', 1]
-    command = [sys.executable, *map(str, words), '--seeds', '3']
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=tool_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    while not (notes := list(tmp_path.glob('out/models/*/*/trained.json'))) and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate()
-    assert process.returncode
-    assert output.rstrip().endswith('the same command goes on from here')
-    assert not list(tmp_path.glob('out/models/*/*/scores/*.json')), 'it was ended too late to show anything'
-    (checkpoint,) = tmp_path.glob('out/models/*/*/epoch_1.pth')
-    before = {path: path.stat().st_mtime_ns for path in (*notes, checkpoint)}
+def test_a_run_that_is_ended_goes_on_where_it_stopped(tmp_path, rows_file, run, tool, monkeypatch):
+    processes = tool['ablation'].Processes
+    work = processes.run
 
-    status, commands = run(rows_file, '--seeds', 3)
+    def end_before_scoring(self, command, *rest):
+        if '--score' in command:
+            os.kill(os.getpid(), signal.SIGTERM)
+            while not self.is_stopped:
+                time.sleep(0.01)
+            raise tool['ablation'].Failure('stopped')
+        work(self, command, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, 'run', end_before_scoring)
+        message, commands = run(rows_file)
+    assert message.endswith('the same command goes on from here')
+    assert len(commands) == 1  # the other seed was not begun
+    before = files_with_times(tmp_path / 'out')
+    assert [path.name for path in before if path.name == 'trained.json'] == ['trained.json']
+
+    status, commands = run(rows_file)
     assert status == 0
-    assert [command for command in commands if 'train.py' in command] == []
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert all(float(cells['error']) > 0 for cells in read_table(tmp_path / 'out').values())
+    assert [command.split()[-2:] for command in commands if '--score' in command] == [['tiny', '3'], ['tiny', '4']]
+    assert ['seed_4/config.py' in command for command in commands if 'train.py' in command] == [True]
+    after = files_with_times(tmp_path / 'out')
+    assert {path: after[path] for path in before} == before
+    assert all('±' in cells['error'] for cells in read_table(tmp_path / 'out').values())
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text):
+        path = tmp_path / 'script.py'
+        path.write_text(text)
+        return [path]
+
+    return write
+
+
+def test_process_reports_its_lines_and_its_failure(tmp_path, tool, script):
+    modules = tool['ablation_processes']
+    with modules.claimed(tmp_path / 'out') as lock:
+        processes, lines = modules.Processes(lock), []
+        command = script("import os; print('a'); print(os.environ['OMP_NUM_THREADS'])")
+        processes.run(command, tmp_path / 'logs/log', lines.append)
+        with pytest.raises(modules.Failure, match=f'ValueError: wrong .*{tmp_path / "logs/log"}'):
+            processes.run(script("raise ValueError('wrong')"), tmp_path / 'logs/log', lines.append)
+    assert lines[:2] == ['a\n', '1\n']
+    assert (tmp_path / 'logs/log').read_text() == ''.join(lines)
+
+
+def test_processes_end_together_and_hold_their_folder_until_then(tmp_path, tool, script):
+    modules = tool['ablation_processes']
+    started = []
+    with modules.claimed(tmp_path / 'out') as lock, ThreadPoolExecutor(1) as executor:
+        processes = modules.Processes(lock)
+        command = script("import time; print('here', flush=True); time.sleep(600)")
+        running = executor.submit(processes.run, command, tmp_path / 'log', started.append)
+        while not started:
+            time.sleep(0.01)
+        lock.close()  # as if this process had been killed
+        with pytest.raises(SystemExit, match='outlived'), modules.claimed(tmp_path / 'out'):
+            pass
+        processes.stop()
+        with pytest.raises(modules.Failure, match='stopped'):
+            running.result()
+    with modules.claimed(tmp_path / 'out'):
+        pass
+    with pytest.raises(modules.Failure, match='stopped'):
+        processes.run(command, tmp_path / 'log')
 
 
 def test_settings_have_names_that_follow_from_what_they_concern(tmp_path, rows_file, tool):
