@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
+from torchvision.ops import deform_conv2d
 
 from mmpose_diffusion.engine import load_config
 from mmpose_diffusion.testing import tiny_model
@@ -62,6 +63,36 @@ def test_counts_a_convolution_and_two_products_of_attention_by_hand():
     counted = flops(Parts(), (2, 3, 6, 4))
     assert counted['backbone'] == 2 * 2 * cells * 3 * 9 * 8
     assert counted[benchmark.REST] == 2 * 2 * (cells * 8 * 32 + 2 * cells * cells * 8)
+
+
+def test_counts_a_deformable_convolution_as_the_convolution_it_is():
+    class Parts(torch.nn.Module):
+        def __init__(self, backbone):
+            super().__init__()
+            self.backbone, self.head = backbone, torch.nn.Identity()
+
+        def extract_feat(self, inputs):
+            return self.backbone(inputs)
+
+    class Deformable(torch.nn.Conv2d):
+        def forward(self, inputs):
+            offsets = inputs.new_zeros(len(inputs), 18, *inputs.shape[2:])
+            return deform_conv2d(inputs, offsets, self.weight, self.bias, padding=1)
+
+    counted = [flops(Parts(kind(6, 8, 3, padding=1)), (2, 6, 9, 7)) for kind in (torch.nn.Conv2d, Deformable)]
+    assert counted[0] == counted[1]
+    assert counted[1]['backbone'] == 2 * 2 * 9 * 7 * 6 * 8 * 9
+
+
+def test_fami_pose_costs_no_more_than_the_reference():
+    config = load_config('fami_pose_hrnet_w48_posetrack18_384x288')
+    init_default_scope('mmpose')
+    shape = benchmark.input_shape_of(config, 1)
+    assert shape == (1, 5, 3, 384, 288)
+    config.model.aux_losses = []  # not part of a prediction
+    *_, total = benchmark.count_flops(MODELS.build(config.model), shape)
+    assert total.flops <= 367.8 * GIGA
+    assert total.parameters <= 64.66e6
 
 
 @pytest.mark.parametrize('head', ['heatmap', 'simcc', 'rtmcc', 'integral'])

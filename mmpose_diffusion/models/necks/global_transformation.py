@@ -41,17 +41,14 @@ class GlobalTransformation(nn.Module):
         in_channels: channels C of the maps.
         kind: 'affine' (the paper) or 'translation' (the released code).
         hidden_channels: channels of the strided network.
-        num_strided_layers: 3x3 convolutions of stride 2.
     """
 
-    def __init__(
-        self, in_channels: int, kind: str = 'affine', hidden_channels: int = 32, num_strided_layers: int = 3
-    ) -> None:
+    def __init__(self, in_channels: int, kind: str = 'affine', hidden_channels: int = 32) -> None:
         super().__init__()
         if kind not in FREEDOM:
             raise ValueError(f'GlobalTransformation: kind must be one of {", ".join(FREEDOM)}, got {kind!r}')
         num_free, changed_by = FREEDOM[kind]
-        channels = [2 * in_channels] + [hidden_channels] * num_strided_layers
+        channels = [2 * in_channels] + [hidden_channels] * 3
         self.compare = nn.Sequential(
             *(
                 nn.Sequential(
