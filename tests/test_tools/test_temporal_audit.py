@@ -71,6 +71,22 @@ def test_neck_that_fuses_frames_is_found_to_look_at_them(audited, tool):
     assert len(errors) == 3
 
 
+def test_single_support_frame_is_audited_without_shuffling(audited, tool, capsys):
+    arguments = audited("dict(_delete_=True, type='KeyFrameNeck', in_channels=32)")
+    config = load_config(arguments.config)
+    for step in config.test_dataloader.dataset.pipeline:
+        if step.type == 'SampleClip':
+            step.offsets = (-1, 0)
+    config = tool.apply_arguments(config, arguments)
+    config.test_evaluator = [config.test_evaluator[0]]
+    scores = tool.audit(config)
+    assert list(scores) == ['true', 'repeated']
+    tool.print_table(scores, 'ground truth')
+    printed = capsys.readouterr().out
+    assert 'one support frame, which cannot be shuffled' in printed
+    assert 'neighbours shuffled' not in printed
+
+
 def test_what_cannot_be_audited_is_refused(audited, tool, tmp_path):
     arguments = audited('dict()')
     config = load_config(arguments.config)

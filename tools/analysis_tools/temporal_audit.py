@@ -70,6 +70,19 @@ def subset_metrics(config: Config, plain: dict) -> list[dict]:
     return [dict(type='PoseTrackSubsetAP', subset=subset, **files, **shared) for subset in SUBSETS]
 
 
+def kinds_of_neighbours(dataloader: dict) -> list[str]:
+    """What can stand in place of the support frames: a single one has nothing to change places with."""
+    for step in dataloader['dataset']['pipeline']:
+        if step['type'] != 'SampleClip':
+            continue
+        drawn = step.get('offsets') is None
+        num_supports = step['num_before'] + step['num_after'] if drawn else len(step['offsets']) - 1
+        if num_supports == 1:
+            print('The clips have one support frame, which cannot be shuffled: there is no such row.')
+            return [kind for kind in NEIGHBOURS if kind != 'shuffled']
+    return list(NEIGHBOURS)
+
+
 def with_neighbours(dataloader: dict, neighbours: str) -> dict:
     """The data loader's config with these frames in place of the support frames."""
     dataloader = copy.deepcopy(dataloader)
@@ -85,12 +98,15 @@ def audit(config: Config) -> dict[str, dict[str, float]]:
     """All scores, by what stands in place of the neighbours. The model is loaded once."""
     from mmpose_diffusion.engine import build_runner, load_strictly
 
-    loaders = {neighbours: with_neighbours(config.test_dataloader, neighbours) for neighbours in NEIGHBOURS}
+    kinds = kinds_of_neighbours(config.test_dataloader)
+    loaders = {neighbours: with_neighbours(config.test_dataloader, neighbours) for neighbours in kinds}
     runner = build_runner(config)
     load_strictly(runner)
+    # All before the first evaluation, which takes long: what cannot be built must not end the last one.
+    loaders = {kind: runner.build_dataloader(loader, seed=runner.seed) for kind, loader in loaders.items()}
     scores = {}
     for neighbours, loader in loaders.items():
-        runner.test_loop.dataloader = runner.build_dataloader(loader, seed=runner.seed)
+        runner.test_loop.dataloader = loader
         scores[neighbours] = dict(runner.test())
     return scores
 
@@ -101,7 +117,8 @@ def print_table(scores: dict[str, dict[str, float]], box_source: str) -> None:
     columns = {title: key for title, key in columns.items() if key in scores['true']}
     print(f'\nPoseTrack AP (mean), boxes: {box_source}')
     print(f'{"":20}' + ''.join(f'{title:>12}' for title in columns))
-    for neighbours, title in NEIGHBOURS.items():
+    for neighbours in scores:
+        title = NEIGHBOURS[neighbours]
         values = (scores[neighbours][key] for key in columns.values())
         print(f'{title:20}' + ''.join(f'{value:12.1f}' if value == value else f'{"-":>12}' for value in values))
     print(HOW_TO_READ)
