@@ -120,3 +120,17 @@ def test_command_prints_parameters_flops_and_latency_of_each_part(monkeypatch, c
     assert names == ['backbone', 'temporal_neck', 'denoiser, prepare', 'denoiser, steps', benchmark.REST, 'total']
     assert rows[4][3].strip() == '2'
     assert all(float(row[5]) >= 0 for row in rows[1:])
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--num-steps', '0'], 'num_steps must be an integer from 1'),
+        (['--num-hypotheses', '0'], 'num_hypotheses must be an integer of at least 1'),
+        (['--cfg-options', 'modle.test_cfg.num_steps=2'], 'did you mean model'),
+    ],
+)
+def test_impossible_options_are_refused(monkeypatch, words, message):
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), 'diffpose_tiny_synthetic', '--no-latency', *words])
+    with pytest.raises(ValueError, match=message):
+        benchmark.main()

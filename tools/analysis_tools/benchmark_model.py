@@ -202,15 +202,15 @@ def main() -> None:
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
-    from mmpose_diffusion.engine import load_config
+    from mmpose_diffusion.engine import load_config, merge_options
 
     config = load_config(arguments.config)
-    config.merge_from_dict(arguments.cfg_options or {})
+    merge_options(config, arguments.cfg_options)
     init_default_scope(config.get('default_scope', 'mmpose'))
     model = MODELS.build(config.model).eval()
     test_cfg = config.model.get('test_cfg') or {}
-    steps = arguments.num_steps or test_cfg.get('num_steps', 1)
-    hypotheses = arguments.num_hypotheses or test_cfg.get('num_hypotheses', 1)
+    steps = test_cfg.get('num_steps', 1) if arguments.num_steps is None else arguments.num_steps
+    hypotheses = test_cfg.get('num_hypotheses', 1) if arguments.num_hypotheses is None else arguments.num_hypotheses
     shape = input_shape_of(config, arguments.batch_size)
     rows = count_flops(model, shape, steps, hypotheses)
     print(f'{arguments.config}: input {list(shape)}, one view')
