@@ -142,10 +142,11 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
 
     def _refuse_other_keypoints(self, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
         """Stop when a checkpoint of another number of keypoints is loaded: MMEngine would only warn."""
-        weight = state_dict.get(f'{prefix}output.2.weight')
+        name = f'{prefix}output.{len(self.output) - 1}.weight'
+        weight = state_dict.get(name)
         if isinstance(weight, torch.Tensor) and weight.shape[0] != self.out_channels:
             raise ValueError(
-                f'{prefix}output.2.weight of the checkpoint is for {weight.shape[0]} keypoints, this model has '
+                f'{name} of the checkpoint is for {weight.shape[0]} keypoints, this model has '
                 f'{self.out_channels}: load a checkpoint of the same keypoints, or take only its backbone '
                 "(init_cfg=dict(type='Pretrained', prefix='backbone.', checkpoint=...))"
             )

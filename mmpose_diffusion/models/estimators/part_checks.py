@@ -83,6 +83,12 @@ def check_head(head: nn.Module) -> None:
     )
 
 
+def check_test_cfg(head: nn.Module, test_cfg: Mapping[str, Any]) -> None:
+    """Let a head that has options for testing refuse them when the model is built, not behind the first epoch."""
+    if hasattr(head, 'check_test_cfg'):
+        head.check_test_cfg(test_cfg)
+
+
 def choose_map(maps: Any, feature_index: int | None, source: str) -> Tensor:
     """Take one map [N, C, h, w] out of what a backbone or neck (`source`, for the error) returned."""
     if isinstance(maps, (tuple, list)):

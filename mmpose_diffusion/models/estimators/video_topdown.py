@@ -13,7 +13,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...structures import ClipFeatures, FrameWindow
-from .part_checks import check_clip_features, check_head, check_parts, choose_map, merge_losses
+from .part_checks import check_clip_features, check_head, check_parts, check_test_cfg, choose_map, merge_losses
 
 
 @MODELS.register_module()
@@ -73,6 +73,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         # MMEngine's ModuleList, because torch's is skipped by init_weights.
         self.aux_losses = ModuleList([MODELS.build(loss) for loss in aux_losses or ()])
         check_parts(getattr(self, 'neck', None), self.temporal_neck, self.head)
+        check_test_cfg(self.head, self.test_cfg or {})
 
     def forward(self, inputs: Tensor, data_samples: Sequence[Any] | None = None, mode: str = 'tensor') -> Any:
         """Run clips [B, T, 3, H, W] in mode 'loss', 'predict' or 'tensor' (raw output of the head).

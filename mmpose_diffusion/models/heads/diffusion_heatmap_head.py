@@ -37,7 +37,7 @@ class DiffusionHeatmapHead(BaseHead):
     another answer each time), `flip_test` (the mirrored view is looked at within each step), `shift_heatmap`,
     `output_heatmaps`, `output_estimates` (each step's mean heatmaps, as field `heatmap_estimates` [steps * K, h', w'])
     and `output_hypotheses` (see `hypothesis_outputs`). A person's answer depends on the seed and on what the person's
-    sample is, not on its neighbours in the batch.
+    sample is, not on its neighbours in the batch (to rounding; the noise bit by bit).
 
     Args:
         in_channels: channels C of the feature map.
@@ -112,6 +112,12 @@ class DiffusionHeatmapHead(BaseHead):
         shape = (self.out_channels, *size)
         return self.process.sample(denoise, condition, shape, noise, num_steps, keep_estimates)
 
+    def check_test_cfg(self, test_cfg: Mapping) -> SamplingOptions:
+        """The sampling options of a `test_cfg`; what cannot be done is refused, by video models when they are built."""
+        options = SamplingOptions.from_test_cfg(test_cfg)
+        self.process.steps(options.num_steps)
+        return options
+
     @torch.no_grad()
     def predict(
         self, feats: Features | list[Features], batch_data_samples: Sequence[Any], test_cfg: Mapping | None = None
@@ -120,7 +126,7 @@ class DiffusionHeatmapHead(BaseHead):
 
         With `flip_test`, `feats` is the list of the features of the images and of their mirror images.
         """
-        options = SamplingOptions.from_test_cfg(test_cfg or {})
+        options = self.check_test_cfg(test_cfg or {})
         views, flip_indices = [feats[-1]], None
         if options.flip_test:
             if not isinstance(feats, list) or len(feats) != 2:
@@ -148,6 +154,7 @@ class DiffusionHeatmapHead(BaseHead):
         heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in batch_data_samples]).float()  # [B, K, h', w']
         weights = torch.cat([sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples])  # [B, K]
         require_finite([heatmaps], 'target heatmaps', batch_data_samples)
+        require_finite([feats[-1]], 'feature map', batch_data_samples)
         size = self._checked_heatmap_size(feats[-1])
         if heatmaps.shape[1:] != (self.out_channels, *size):
             raise ValueError(

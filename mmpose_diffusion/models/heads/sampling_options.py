@@ -31,6 +31,9 @@ class SamplingOptions(NamedTuple):
             raise ValueError(f'test_cfg.flip_mode must be {" or ".join(FLIP_MODES)}, got {options.flip_mode!r}')
         if options.seed is not None and (isinstance(options.seed, bool) or not isinstance(options.seed, int)):
             raise ValueError(f'test_cfg.seed must be an integer or None, got {options.seed!r}')
+        count = options.num_hypotheses
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f'test_cfg.num_hypotheses must be an integer of at least 1, got {count!r}')
         if options.output_hypotheses and options.num_hypotheses == 1:
             raise ValueError(
                 'test_cfg.output_hypotheses asks for the spread of the hypotheses, but there is only one: '

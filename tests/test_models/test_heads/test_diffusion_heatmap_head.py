@@ -186,6 +186,20 @@ def test_flip_test_gives_the_mirror_image_the_mirrored_heatmaps():
     torch.testing.assert_close(other.flip(-1)[:, :, list(FLIP_INDICES)], one)
 
 
+def test_shift_heatmap_moves_the_mirrored_heatmaps_by_one_cell():
+    # As from a codec whose heatmaps lie one cell off in the mirror image; the mirrored view alone has a peak.
+    head, peak = build(denoiser=dict(type='PeakDenoiser')), torch.zeros(1, 8, *FEATURE_SIZE)
+    peak[:, :, 2, 1] = 1
+    views, noise = [torch.zeros_like(peak), peak], HypothesisNoise.from_seeds([0])
+    plain, shifted = (
+        head.sample_heatmaps(views, noise, flip_indices=FLIP_INDICES, shift_heatmap=shift).hypotheses
+        for shift in (False, True)
+    )
+    assert plain.max() > 0
+    torch.testing.assert_close(shifted[..., 1:], plain[..., :-1])
+    assert not torch.equal(shifted, plain)
+
+
 def test_flip_test_looks_at_both_views_in_every_step_and_prepares_each_once():
     head, calls = build(denoiser=dict(type='PeakDenoiser')), []
     forward = head.denoiser.forward
@@ -324,6 +338,8 @@ def test_nan_in_features_or_targets_names_the_sample():
     bad[1, 0, 2, 2] = float('nan')
     with pytest.raises(ValueError, match=r'feature map of sample 1 \(video 000001_mpii_test.*NaN'):
         head.predict((bad,), samples())
+    with pytest.raises(ValueError, match='feature map of sample 1'):
+        head.loss((bad,), samples())
     data_samples = samples()
     data_samples[0].gt_fields.heatmaps[2, 1, 1] = float('inf')
     with pytest.raises(ValueError, match='target heatmaps of sample 0'):
@@ -345,6 +361,20 @@ def test_nan_in_features_or_targets_names_the_sample():
 def test_impossible_sampling_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build().predict([(features(),)] * 2 if 'flip_test' in options else (features(),), samples(), options)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(num_steps=0), 'num_steps must be an integer from 1 to 1000'),
+        (dict(num_steps=[3, 5]), 'strictly descending'),
+        (dict(num_hypotheses=1.5), 'num_hypotheses must be an integer of at least 1'),
+        (dict(seed='a'), 'seed must be an integer or None'),
+    ],
+)
+def test_video_models_refuse_impossible_sampling_options_when_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        video_model(**options)
 
 
 @pytest.mark.parametrize(
