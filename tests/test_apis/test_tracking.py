@@ -66,6 +66,11 @@ def test_somebody_else_gets_a_new_id():
     assert ids.tolist() == [[0, -1], [0, 1]]
 
 
+def test_who_only_brushes_a_known_person_is_somebody_else():
+    tracker = PoseTracker(SIGMAS)
+    assert [tracker.update(*people_at([center])).tolist() for center in ((0, 0), (34, 0))] == [[0], [1]]
+
+
 def test_thirty_people_in_any_order_keep_their_ids():
     """They trample about on a grid on which each overlaps the neighbours by half."""
     rng = np.random.default_rng(1)

@@ -40,7 +40,15 @@ def build(backbone='hrnet', head='heatmap', temporal_neck=None):
         decoder = dict(type='HeatmapSimCCLabel', heatmap=CODECS['heatmap'], simcc=dict(sigma=4.0, simcc_split_ratio=2))
         config['head'].update(type='ResidualSimCCHead', decoder=decoder)
     if head == 'diffusion':
-        denoiser = dict(type='HeatmapDenoiser', upsample_factor=stride // 4, feature_channels=16, token_width=16)
+        denoiser = dict(
+            type='HeatmapDenoiser',
+            upsample_factor=stride // 4,
+            scales=(2, 1),
+            attention_scales=(2,),
+            feature_channels=16,
+            token_width=16,
+            num_mix_layers=1,
+        )
         config['head'] = dict(
             type='DiffusionHeatmapHead',
             in_channels=channels,
@@ -86,8 +94,8 @@ def run(path, **inputs):
     ('backbone', 'head', 'neck', 'names'),
     [
         ('hrnet', 'heatmap', None, ['heatmaps']),
-        ('resnet', 'simcc', SUPPORT_FUSION, ['simcc_x', 'simcc_y']),
-        ('vit', 'rtmcc', None, ['simcc_x', 'simcc_y']),
+        ('vit', 'simcc', None, ['simcc_x', 'simcc_y']),
+        ('vit', 'rtmcc', SUPPORT_FUSION, ['simcc_x', 'simcc_y']),
         ('vit', 'integral', None, ['keypoints', 'heatmaps']),
         ('resnet', 'residual_simcc', ALIGNMENT, ['heatmaps', 'simcc_x', 'simcc_y']),
         ('vit', 'diffusion', REPRESENTATION, ['heatmaps']),
