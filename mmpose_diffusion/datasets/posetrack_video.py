@@ -278,11 +278,16 @@ def synthetic_facts(annotation: dict, places: KeypointPlaces) -> dict[str, dict]
 
 
 def keypoints_of_tracks(samples: Sequence[dict]) -> dict[tuple[str, int], dict[int, tuple[np.ndarray, np.ndarray]]]:
-    """Video and track id -> frame index -> keypoints [K, 2] in pixels of the image and visibility [K]."""
+    """Video and track id -> frame index -> keypoints [K, 2] in pixels of the image and visibility [K].
+
+    A frame in which several people have the same track id is left out: nobody knows who is who.
+    """
+    tracked = [sample for sample in samples if 'track_id' in sample]
+    places = Counter((sample['video'], sample['track_id'], sample['key_frame_index']) for sample in tracked)
     tracks: dict[tuple[str, int], dict[int, tuple[np.ndarray, np.ndarray]]] = {}
-    for sample in samples:
-        if 'track_id' in sample:
-            track = tracks.setdefault((sample['video'], sample['track_id']), {})
+    for sample in tracked:
+        track = tracks.setdefault((sample['video'], sample['track_id']), {})
+        if places[sample['video'], sample['track_id'], sample['key_frame_index']] == 1:
             track[sample['key_frame_index']] = sample['keypoints'][0], sample['keypoints_visible'][0]
     return tracks
 

@@ -14,12 +14,14 @@ class GenerateClipTarget(GenerateTarget):
 
     The neighbours of a labelled frame are mostly labelled too. An `AuxiliaryHead` that reads 'frames' learns from them,
     so that a clip teaches the backbone as much as T images do. Place it behind TopdownAffine, in place of
-    GenerateTarget. A frame without label for this person, and a frame that is not real, gets weight 0.
+    GenerateTarget. A frame without label for this person, and a frame that is not real, gets weight 0. The key frame's
+    targets are those of the sample itself, like GenerateTarget's.
 
     Required Keys beside GenerateTarget's:
 
     - track_keypoints: frame index -> keypoints [K, 2] and visibility [K] (PoseTrackVideoDataset)
-    - clip_frame_indices, frame_is_real (SampleClip); bbox_center, bbox_scale, input_size (TopdownAffine)
+    - clip_frame_indices, frame_is_real, clip_key_index (SampleClip)
+    - bbox_center, bbox_scale, input_size, transformed_keypoints (TopdownAffine)
 
     Added Keys:
 
@@ -74,6 +76,14 @@ class GenerateClipTarget(GenerateTarget):
                 results['flip_indices'],
                 results['flip_direction'],
             )
+        key = results['clip_key_index']
+        keypoints[key], visible[key] = results['keypoints'][0], results['keypoints_visible'][0]  # flipped already
         crop = {key: results[key] for key in ('bbox_center', 'bbox_scale', 'bbox_rotation') if key in results}
         affine = TopdownAffine(results['input_size'], use_udp=self.use_udp)
-        return affine.transform({**crop, 'img': [], 'keypoints': keypoints})['transformed_keypoints'], visible
+        keypoints = affine.transform({**crop, 'img': [], 'keypoints': keypoints})['transformed_keypoints']
+        if not np.allclose(keypoints[key], results['transformed_keypoints'][0], atol=1e-3):
+            raise ValueError(
+                f'GenerateClipTarget(use_udp={self.use_udp}) and the pipeline place the key frame differently in the '
+                'crop: give it the use_udp of TopdownAffine, and let no transform between them move the keypoints'
+            )
+        return keypoints, visible
