@@ -81,7 +81,7 @@ class DiffusionProcess(nn.Module):
         step = torch.randint(self.num_train_steps, clean.shape[:1], generator=generator, device=device).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator, device=device, dtype=clean.dtype).to(clean.device)
         noisy = self.add_noise(clean, noise, step)
-        return TrainingDraw(self.signal.network_input(noisy), step, clean, noise, noisy)
+        return TrainingDraw(self.signal.network_input(noisy, self.prediction_type), step, clean, noise, noisy)
 
     def target(self, draw: TrainingDraw) -> Tensor:
         """What the network should predict for a draw, in the network's units: [N, ...].
@@ -130,7 +130,7 @@ class DiffusionProcess(nn.Module):
         estimates = []
         for position, step in enumerate(steps):
             step_of_each = torch.full(noisy.shape[:1], step, dtype=torch.int64, device=noisy.device)
-            prediction = denoise(self.signal.network_input(noisy), step_of_each, condition)
+            prediction = denoise(self.signal.network_input(noisy, self.prediction_type), step_of_each, condition)
             if prediction.shape != noisy.shape:
                 raise ValueError(
                     f'the denoiser must answer in the shape it is asked in, {tuple(noisy.shape)}, '

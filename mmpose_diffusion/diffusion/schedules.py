@@ -34,15 +34,15 @@ SUPPORTED_SCHEDULERS = tuple(_MODULES)
 _SOLVER_OPTIONS = dict(
     DDIMScheduler=('eta',),
     DDPMScheduler=('variance_type',),
-    DPMSolverMultistepScheduler=(
-        'algorithm_type',
-        'solver_order',
-        'solver_type',
-        'lower_order_final',
-        'euler_at_final',
-    ),
+    DPMSolverMultistepScheduler=('algorithm_type', 'solver_order', 'solver_type', 'lower_order_final'),
     UniPCMultistepScheduler=('solver_order', 'solver_type', 'predict_x0', 'lower_order_final', 'disable_corrector'),
     LCMScheduler=('timestep_scaling',),
+)
+
+# Left out: what diffusers replaces silently, what wants a network that predicts variances, or gives NaN.
+_CHOICES = dict(
+    algorithm_type=('dpmsolver++', 'sde-dpmsolver++'),
+    variance_type=('fixed_small', 'fixed_small_log', 'fixed_large'),
 )
 
 # diffusers clips to [-1, 1] unless told otherwise, but its solvers do not all know the option.
@@ -94,10 +94,14 @@ def build_schedule(config: dict | None = None) -> Schedule:
                 f'{name} does not take {key!r} here; it takes prediction_type, {", ".join(allowed)}. '
                 'Steps are chosen by num_steps or an explicit list, clamping by the signal range.'
             )
+        if key in _CHOICES and options[key] not in _CHOICES[key]:
+            raise ValueError(f'{name}: {key} must be one of {", ".join(_CHOICES[key])}; got {options[key]!r}')
     eta = float(options.pop('eta', 0.0))
     if not 0 <= eta <= 1:
         raise ValueError(f'{name}: eta must lie between 0 and 1, got {eta}')
     options = {**_NOISE_DEFAULTS, **_SWITCHED_OFF.get(name, {}), **options, 'prediction_type': 'sample'}
+    if name == 'LCMScheduler':  # the length of its own list of steps, which is not used but must not exceed T
+        options['original_inference_steps'] = min(50, options['num_train_timesteps'])
     scheduler_class = getattr(importlib.import_module(f'diffusers.schedulers.{_MODULES[name]}'), name)
     try:
         scheduler = scheduler_class(**options)

@@ -14,8 +14,9 @@ class SignalRange(NamedTuple):
     Attributes:
         low, high: range of the data.
         scale: amplitude of the signal; the noise always has unit variance.
-        clamp: in multiples of `scale`; clean estimates are cut to it while sampling, and so is what the network sees of
-            the noisy signal. None: neither is cut, and the network sees the noisy signal as it is.
+        clamp: in multiples of `scale`; clean estimates are cut to it while sampling, and so is what a network that
+            predicts the clean signal sees of the noisy one. None: neither is cut, and the network sees the noisy signal
+            as it is.
     """
 
     low: float = -1.0
@@ -48,6 +49,11 @@ class SignalRange(NamedTuple):
         """Cuts a clean estimate to the range."""
         return clean if self.clamp is None else clean.clamp(-self.clamp * self.scale, self.clamp * self.scale)
 
-    def network_input(self, noisy: Tensor) -> Tensor:
-        """What the network sees: the noisy signal in multiples of the scale, cut off (as D3DP and DiffusionDet do)."""
-        return noisy if self.clamp is None else (noisy / self.scale).clamp(-self.clamp, self.clamp)
+    def network_input(self, noisy: Tensor, prediction_type: str = 'sample') -> Tensor:
+        """What the network sees: the noisy signal in multiples of the scale, cut off (as D3DP and DiffusionDet do).
+
+        A network that predicts noise or v must see it whole: it cannot tell the noise that has been cut away.
+        """
+        if self.clamp is None or prediction_type != 'sample':
+            return noisy
+        return (noisy / self.scale).clamp(-self.clamp, self.clamp)

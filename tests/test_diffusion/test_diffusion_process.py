@@ -35,7 +35,7 @@ def answer_with(process, clean_data):
         _, target = pair_with_hypotheses(noisy, clean)
         target = target.expand(-1, noisy.shape[0] // len(clean), *clean.shape[1:]).flatten(0, 1)
         signal_rate, noise_rate = process.rates(step, noisy)
-        noise = (noisy - signal_rate * target) / noise_rate  # without a clamp the network sees the noisy signal itself
+        noise = (noisy - signal_rate * target) / noise_rate  # noise and v are asked with the noisy signal itself
         return {
             'sample': target / process.signal.scale,
             'epsilon': noise,
@@ -59,10 +59,11 @@ def test_perfect_denoiser_returns_the_target(scheduler, shape, num_steps):
         torch.testing.assert_close(estimate, target[:, None].expand_as(estimate), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('clamp', [None, 1.1])
 @pytest.mark.parametrize('prediction_type', ['epsilon', 'v_prediction'])
 @pytest.mark.parametrize('scheduler', SOLVERS)
-def test_perfect_prediction_of_noise_or_v_returns_the_target(scheduler, prediction_type):
-    process = build(dict(scheduler, prediction_type=prediction_type), scale=2.0)
+def test_perfect_prediction_of_noise_or_v_returns_the_target(scheduler, prediction_type, clamp):
+    process = build(dict(scheduler, prediction_type=prediction_type), scale=2.0, clamp=clamp)
     target = torch.rand(2, 4, 3, generator=torch.Generator().manual_seed(0))
     samples = process.sample(answer_with(process, target), None, (4, 3), HypothesisNoise.from_seeds([1, 2]), 5)
     # The step of pure noise divides by sqrt(4e-5) of signal: float32 leaves an error of about 1e-5 there.
@@ -178,6 +179,23 @@ def test_every_solver_is_asked_at_the_listed_steps_and_gets_the_noise_that_belon
     assert spreads == pytest.approx(process.noise_rate[visited].tolist(), rel=0.03)
 
 
+@pytest.mark.parametrize('scheduler', SOLVERS)
+def test_short_training_schedules_work_with_every_solver(scheduler):
+    process = build(dict(scheduler, num_train_timesteps=10))
+    target = torch.rand(1, 8)
+    for num_steps in (1, 4, 10):
+        noise = HypothesisNoise.from_seeds([0])
+        samples = process.sample(answer_with(process, target), None, (8,), noise, num_steps)
+        torch.testing.assert_close(samples.hypotheses[0], target, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('variance_type', ['fixed_small', 'fixed_small_log', 'fixed_large'])
+def test_every_variance_that_ddpm_may_have_is_finite(variance_type):
+    process = build(dict(type='DDPMScheduler', variance_type=variance_type))
+    samples = process.sample(lambda noisy, step, _: noisy.tanh(), None, (8,), HypothesisNoise.from_seeds([0]), 4)
+    assert samples.hypotheses.isfinite().all()
+
+
 @pytest.mark.parametrize('scale', [0.2, 1.0, 3.0])
 def test_forward_noising_has_the_stated_signal_to_noise_ratio(scale):
     process = build(None, scale=scale)
@@ -193,7 +211,7 @@ def test_forward_noising_has_the_stated_signal_to_noise_ratio(scale):
 
 
 def test_a_training_draw_is_what_its_parts_say():
-    process = build(dict(prediction_type='v_prediction'), low=0.0, high=1.0, scale=2.0, clamp=1.1)
+    process = build(None, low=0.0, high=1.0, scale=2.0, clamp=1.1)
     data = torch.rand(4000, 3, generator=torch.Generator().manual_seed(0))
     draw = process.draw(data, torch.Generator().manual_seed(1))
     again = process.draw(data, torch.Generator().manual_seed(1))
@@ -205,6 +223,15 @@ def test_a_training_draw_is_what_its_parts_say():
     torch.testing.assert_close(process.signal.decode(draw.clean), data)
     torch.testing.assert_close(draw.noisy, process.add_noise(draw.clean, draw.noise, draw.step))
     assert draw.network_input.abs().max().item() == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize('prediction_type', ['epsilon', 'v_prediction'])
+def test_what_noise_and_v_are_learned_from_is_not_cut_while_estimates_are(prediction_type):
+    process = build(dict(prediction_type=prediction_type), scale=0.3, clamp=1.0)
+    draw = process.draw(torch.rand(100, 7), torch.Generator().manual_seed(1))
+    assert torch.equal(draw.network_input, draw.noisy)
+    samples = process.sample(lambda noisy, step, _: -noisy, None, (7,), HypothesisNoise.from_seeds([0]), 2)
+    assert samples.hypotheses.abs().max().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize('prediction_type', ['sample', 'epsilon', 'v_prediction'])

@@ -68,6 +68,10 @@ def test_cosine_schedule_has_the_known_values():
         (dict(type='DDIMScheduler', eta=2.0), 'eta must lie between 0 and 1'),
         (dict(type='DDIMScheduler', beta_schedule='cosine'), 'does not know one of its options'),
         (dict(type='DDIMScheduler', prediction_type='epsilon', rescale_betas_zero_snr=True), 'pure noise'),
+        (dict(type='DPMSolverMultistepScheduler', euler_at_final=True), 'does not take .euler_at_final.'),
+        (dict(type='DPMSolverMultistepScheduler', algorithm_type='dpmsolver'), r'one of dpmsolver\+\+, sde-dpm'),
+        (dict(type='DPMSolverMultistepScheduler', algorithm_type='deis'), r'one of dpmsolver\+\+, sde-dpm'),
+        (dict(type='DDPMScheduler', variance_type='learned_range'), 'variance_type must be one of fixed_small'),
     ],
 )
 def test_bad_scheduler_config_is_refused_with_the_way_out(config, message):
