@@ -1,5 +1,5 @@
 _base_ = [
-    '../../_base_/schedules/adam_20e.py',
+    '../../_base_/schedules/fami_pose_adam_20e.py',
     '../../_base_/models/simcc_pose_hrnet_w48.py',
     '../../_base_/datasets/posetrack18_384x288.py',
 ]

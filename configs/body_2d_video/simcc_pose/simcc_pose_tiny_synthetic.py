@@ -20,7 +20,7 @@ heatmap_weight = 20.0
 weights = {term: heatmap_weight * weight for term, weight in _base_.mutual_information.weights.items()}
 
 model = dict(
-    temporal_neck=dict(type='FeatureAlignmentNeck', offset_groups=8),
+    temporal_neck=dict(type='FeatureAlignmentNeck', offset_groups=8, dilation=1),
     head=dict(type='ResidualSimCCHead', decoder=heatmap_and_simcc, loss=dict(loss_weight=heatmap_weight)),
     aux_losses=[
         dict(_base_.mutual_information, in_channels=_base_.model.temporal_neck.in_channels, weights=weights),

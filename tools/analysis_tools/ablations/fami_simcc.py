@@ -15,15 +15,20 @@ term_weights = load_config('fami_pose_tiny_synthetic').model.aux_losses[0].weigh
 
 
 def split_factor(factor: int) -> dict:
-    """Options for so many bins per pixel; labels keep their width in pixels."""
+    """Options for so many bins per pixel; labels keep their width in pixels, and the classifiers' loss its weight.
+
+    That loss is a mean over bins, so its weight beside the heatmaps' would fall with their number.
+    """
     config = load_config('simcc_pose_tiny_synthetic')
+    finer = factor / config.simcc.simcc_split_ratio
     pipeline = [step.type for step in config.train_dataloader.dataset.pipeline]
     labels = {
         'simcc_split_ratio': float(factor),
-        'sigma': config.simcc.sigma / config.simcc.simcc_split_ratio * factor,
+        'sigma': config.simcc.sigma * finer,
     }
     encoder = f'train_dataloader.dataset.pipeline.{pipeline.index("GenerateTarget")}.encoder.simcc'
-    return {'model.head.decoder.simcc': labels, encoder: labels}
+    heatmap_weight = {'model.head.loss.loss_weight': config.model.head.loss.loss_weight / finer}
+    return {'model.head.decoder.simcc': labels, encoder: labels, **heatmap_weight, **no_mutual_information}
 
 
 models = {
@@ -53,9 +58,12 @@ reference = 'both alignments'
 metrics = [
     dict(type='PoseTrackSubsetAP', subset='fast', ann_dir='annotations/val', data_root='{world}/'),
     dict(type='KeypointError'),
+    dict(type='KeypointError', subset='fast'),
 ]
 columns = {
     'AP': 'posetrack/Mean AP',
     'AP, fast': 'posetrack_fast/Mean AP',
+    'hits': 'keypoint_error/close_share',
     'error of hits, px': 'keypoint_error/close_mean_px',
+    'of fast hits, px': 'keypoint_error_fast/close_mean_px',
 }
