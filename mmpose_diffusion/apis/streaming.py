@@ -3,9 +3,9 @@
 The sliding window crops all T frames of a clip anew, around the key frame's box, so that each frame passes the backbone
 T times for each person. Here a person's crop stands still while the person keeps its place in it. Then a frame's map is
 the same in all clips it belongs to, and only the newest frame is unknown. When the crop has to move, the maps of the
-earlier frames are not computed again but moved along: resampled to where the new crop looks. The key frame's own map
-is always exact. Letting people wander through a crop that stands for long, and computing T maps when they leave it, was
-tried first and lost several AP (docs/inference.md).
+earlier frames are not computed again but moved along: resampled to where the new crop looks. The key frame's own map is
+always computed in the crop that stands then. Letting people wander through a crop that stands for long, and computing T
+maps when they leave it, was tried first and lost several AP (docs/inference.md).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from .frame_sources import Frame
 
 MOST_SHIFT = 0.04  # of the crop's size: a person further from where it was when the crop was made gets a new crop
 MOST_ZOOM = 1.05  # likewise a person that is larger or smaller by this factor
+LONGEST_ABSENCE = 5  # frames after which nobody is recognised; counted in frames, so that batches do not matter
 LEAST_OVERLAP = 0.2  # IoU of a person's boxes in two frames that follow each other
 
 
@@ -64,6 +65,7 @@ class Walker:
     """A person on its way through the video."""
 
     box: np.ndarray  # [4], the latest
+    last_index: int  # of the frame where it was seen last
     crop: Crop | None = None  # the one that stands
     views: dict[int, PersonView] = field(default_factory=dict)  # by frame index
 
@@ -137,25 +139,27 @@ class StreamingEstimator:
 
     def _meet_people(self, frame: Frame, stand_in: np.ndarray) -> None:
         """Find out who the people of the next frame are, and look at them; `stand_in` is for a broken picture."""
-        walkers = self._recognise(frame.people.boxes)
+        walkers = self._recognise(frame.people.boxes, frame.index)
         for walker, box in zip(walkers, frame.people.boxes, strict=True):
             is_in_place = walker.crop is not None and walker.crop.holds(box)
             view = self._look(walker.crop.box if is_in_place else box, stand_in if frame.image is None else frame.image)
             if frame.image is None:
                 view.image = None
-            walker.box, walker.crop, walker.views[frame.index] = box, view.crop, view
+            walker.box, walker.crop, walker.last_index = box, view.crop, frame.index
+            walker.views[frame.index] = view
         self.people[frame.index] = walkers
 
-    def _recognise(self, boxes: np.ndarray) -> list[Walker]:
+    def _recognise(self, boxes: np.ndarray, frame_index: int) -> list[Walker]:
         """The walker of each box [P, 4]; who overlaps with nobody known is new."""
         owners: dict[int, Walker] = {}
-        if self.walkers and len(boxes):
-            known = torch.from_numpy(np.stack([walker.box for walker in self.walkers]))
-            overlaps = bbox_overlaps(known, torch.from_numpy(boxes)).numpy()
+        known = [walker for walker in self.walkers if frame_index - walker.last_index <= LONGEST_ABSENCE]
+        if known and len(boxes):
+            known_boxes = torch.from_numpy(np.stack([walker.box for walker in known]))
+            overlaps = bbox_overlaps(known_boxes, torch.from_numpy(boxes)).numpy()
             for row, person in zip(*linear_sum_assignment(overlaps, maximize=True), strict=True):
                 if overlaps[row, person] >= LEAST_OVERLAP:
-                    owners[person] = self.walkers[row]
-        found = [owners.get(person) or Walker(box) for person, box in enumerate(boxes)]
+                    owners[person] = known[row]
+        found = [owners.get(person) or Walker(box, frame_index) for person, box in enumerate(boxes)]
         self.walkers += [walker for person, walker in enumerate(found) if person not in owners]
         return found
 
@@ -198,11 +202,13 @@ class StreamingEstimator:
         return list(self.model.predict_from_features(features if len(features) > 1 else features[0], samples))
 
     def _forget(self, first_index: int) -> None:
-        """Drop what is known of frames before this one, and people who were not seen since."""
+        """Drop what is known of frames before this one, and people whom nobody would recognise any more."""
         self.people = {index: people for index, people in self.people.items() if index >= first_index}
         for walker in self.walkers:
             walker.views = {index: view for index, view in walker.views.items() if index >= first_index}
-        self.walkers = [walker for walker in self.walkers if walker.views]
+        self.walkers = [
+            walker for walker in self.walkers if walker.views or first_index - walker.last_index <= LONGEST_ABSENCE
+        ]
 
 
 def moved_maps(maps: Tensor, source: Crop, target: Crop) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from copy import deepcopy
 
 import cv2
 import numpy as np
@@ -215,7 +216,7 @@ def test_options_that_cannot_be_meant_are_refused_at_once(inferencer, config, fr
         inferencer(frames, batch_size=0)
     with pytest.raises(FileNotFoundError, match='support_fusion_tiny_synthetic'):
         VideoPoseInferencer('support_fusion_tiny_synthetik')
-    config = config.copy()
+    config = deepcopy(config)
     config.test_dataloader.dataset.pipeline = [dict(type='LoadImage')]
     with pytest.raises(ValueError, match='MMPoseInferencer'):
         VideoPoseInferencer(config, device='cpu')
