@@ -108,7 +108,7 @@ class ResidualSimCCHead(HeatmapHead):
         if by not in DECODINGS:
             raise ValueError(f'test_cfg.decode must be one of {", ".join(DECODINGS)}, got {by!r}')
         heatmaps, x, y = self._flip_tested(feats, batch_data_samples, test_cfg)
-        x, y = (values.softmax(-1) / peak for values, peak in zip((x, y), self.perfect_peaks, strict=True))
+        x, y = (values / peak for values, peak in zip((x, y), self.perfect_peaks, strict=True))
         predictions = []
         for maps, labels_x, labels_y in zip(*map(to_numpy, (heatmaps, x, y)), strict=True):
             keypoints, scores = self.decoder.decode(maps, labels_x, labels_y, by)
@@ -141,13 +141,16 @@ class ResidualSimCCHead(HeatmapHead):
         return losses
 
     def _flip_tested(self, feats: Any, data_samples: Sequence[Any], test_cfg: Mapping) -> Outputs:
-        """Heatmaps and log-probabilities of the bins; with `flip_test`, their average over both views."""
+        """Heatmaps and probabilities of the bins; with `flip_test`, their average over both views.
+
+        Averaged logarithms would give views that contradict each other one sharp peak at a place that neither saw.
+        """
         if not test_cfg.get('flip_test', False):
-            return self._heatmaps_and_log_probabilities(feats)
+            return self._heatmaps_and_probabilities(feats)
         if not isinstance(feats, list) or len(feats) != 2:
             raise TypeError('flip_test wants a list of the features of the images and of their mirror images')
         flip_indices = data_samples[0].metainfo['flip_indices']
-        (heatmaps, x, y), (mirrored_heatmaps, mirrored_x, mirrored_y) = map(self._heatmaps_and_log_probabilities, feats)
+        (heatmaps, x, y), (mirrored_heatmaps, mirrored_x, mirrored_y) = map(self._heatmaps_and_probabilities, feats)
         mirrored_heatmaps = flip_heatmaps(
             mirrored_heatmaps, flip_indices, shift_heatmap=test_cfg.get('shift_heatmap', False)
         )
@@ -158,11 +161,11 @@ class ResidualSimCCHead(HeatmapHead):
         mirrored_x = torch.cat([mirrored_x[..., shift:], x[..., x.shape[-1] - shift :]], dim=-1)
         return (heatmaps + mirrored_heatmaps) / 2, (x + mirrored_x) / 2, (y + mirrored_y) / 2
 
-    def _heatmaps_and_log_probabilities(self, feats: Features) -> Outputs:
-        """`forward` with logits as the loss reads them: logarithms of probabilities, which two views can share."""
+    def _heatmaps_and_probabilities(self, feats: Features) -> Outputs:
+        """`forward`, with the logits made probabilities as the loss does."""
         heatmaps, x, y = (output.float() for output in self.forward(feats))
         beta = self.classifiers.loss_module.beta
-        return heatmaps, (beta * x).log_softmax(-1), (beta * y).log_softmax(-1)
+        return heatmaps, (beta * x).softmax(-1), (beta * y).softmax(-1)
 
     def _perfect_peaks(self) -> tuple[float, float]:
         """Probability of the best bin on each axis for a keypoint in the middle that is learned perfectly."""

@@ -231,6 +231,19 @@ def test_flip_test_of_the_mirror_image_gives_the_mirrored_pose(decode, split_fac
     assert np.abs(one - (pose + differs) / 2).max() < 1
 
 
+@pytest.mark.parametrize('decode', ['heatmap', 'simcc', 'fusion'])
+def test_views_that_contradict_each_other_lower_the_score_and_invent_no_place(decode):
+    head, data_samples, options = build(), samples(1), dict(flip_test=True, decode=decode)
+    pose = np.full((1, K, 2), 20, dtype=np.float32)
+    elsewhere = pose + np.float32([20, 0])
+    views = dict(plain=seen(pose, codec()), mirrored=seen(mirror(elsewhere), codec()))
+    head.forward = views.get
+    predictions = head.predict(['plain', 'mirrored'], data_samples, options)
+    distance = np.minimum(*(np.abs(keypoints_of(predictions) - place).max(axis=-1) for place in (pose, elsewhere)))
+    assert distance.max() < 3
+    assert scores_of(predictions).max() < 0.8  # of the two axes only y is agreed upon
+
+
 def test_flip_test_wants_both_views():
     with pytest.raises(TypeError, match='flip_test wants a list'):
         build().predict((features(),), samples(), dict(flip_test=True))
