@@ -56,10 +56,10 @@ class HeatmapSimCCLabel(BaseKeypointCodec):
                 f'simcc_split_ratio (the split factor, bins per pixel) must be at least 1, got {self.split_factor}: '
                 'coarser bins than pixels cannot name a pixel'
             )
-        if any(side * self.split_factor % 1 for side in self.input_size):
+        if self.split_factor % 1:
             raise ValueError(
-                f'simcc_split_ratio={self.split_factor} does not split the input size {self.input_size} into whole '
-                f'bins, but into {[side * self.split_factor for side in self.input_size]}: choose a whole number'
+                f'simcc_split_ratio={self.split_factor} puts the pixels of a mirror image between the bins: choose a '
+                'whole number'
             )
         if self.simcc.decode_visibility:
             raise ValueError('HeatmapSimCCLabel decodes keypoints and scores: leave out decode_visibility')

@@ -116,7 +116,7 @@ def test_one_encoder_gives_a_sample_that_can_be_packed():
     [
         (dict(simcc_split_ratio=0.5), 'simcc_split_ratio .* must be at least 1, got 0.5'),
         (dict(simcc_split_ratio=0), 'must be at least 1, got 0'),
-        (dict(simcc_split_ratio=1.3), r'simcc_split_ratio=1.3 does not split the input size \(96, 128\) into whole'),
+        (dict(simcc_split_ratio=1.5), 'simcc_split_ratio=1.5 puts .* choose a whole number'),
         (dict(input_size=(192, 256)), r'simcc has input_size=\(192, 256\), heatmap has input_size=\(96, 128\)'),
         (dict(heatmap=dict(UDP, heatmap_type='combined')), 'heatmap must be one Gaussian map for each keypoint'),
         (dict(heatmap=dict(type='SimCCLabel', input_size=INPUT_SIZE)), 'heatmap must be one Gaussian map'),

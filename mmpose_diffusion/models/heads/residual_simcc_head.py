@@ -157,7 +157,7 @@ class ResidualSimCCHead(HeatmapHead):
         mirrored_x, mirrored_y = flip_vectors(mirrored_x, mirrored_y, flip_indices)
         # Pixel p becomes W - 1 - p in the mirror, so its bin k * p is found k - 1 bins behind its place in the mirrored
         # bins (MMPose leaves it there). The last k - 1 bins lie beyond the last pixel and have only one view.
-        shift = round(self.decoder.split_factor) - 1
+        shift = int(self.decoder.split_factor) - 1
         mirrored_x = torch.cat([mirrored_x[..., shift:], x[..., x.shape[-1] - shift :]], dim=-1)
         return (heatmaps + mirrored_heatmaps) / 2, (x + mirrored_x) / 2, (y + mirrored_y) / 2
 

@@ -70,6 +70,10 @@ class FeatureAlignmentNeck(TemporalNeck):
             raise ValueError(
                 f"FeatureAlignmentNeck: merge must be 'before_calibration' or 'after_calibration', got {merge!r}"
             )
+        if hidden_channels < 8 or hidden_channels % 8:
+            raise ValueError(
+                f'FeatureAlignmentNeck: hidden_channels must be a positive multiple of 8, got {hidden_channels}'
+            )
         self.merge_first = merge == 'before_calibration'
         self.global_transformation = self.local_calibration = None
         if transformation is not None:

@@ -147,7 +147,8 @@ def test_half_precision_moves_the_same_way(dtype):
         (dict(dilation=0), 'must be at least 1, got 2 and 0'),
         (dict(transformation='rotation'), 'kind must be one of affine, translation'),
         (dict(merge='later'), "merge must be 'before_calibration' or 'after_calibration', got 'later'"),
-        (dict(hidden_channels=12), 'hidden_channels=12 must be a multiple of norm_groups=8'),
+        (dict(hidden_channels=12), 'hidden_channels must be a positive multiple of 8, got 12'),
+        (dict(hidden_channels=0), 'must be a positive multiple of 8, got 0'),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):
