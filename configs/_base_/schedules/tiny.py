@@ -5,7 +5,7 @@ train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=3)
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
