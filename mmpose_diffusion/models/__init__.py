@@ -2,7 +2,7 @@
 
 from .backbones import TimmVisionTransformer
 from .data_preprocessors import VideoPoseDataPreprocessor
-from .denoisers import BaseDenoiser, BaseHeatmapDenoiser, HeatmapDenoiser
+from .denoisers import BaseDenoiser, BaseHeatmapDenoiser, HeatmapDenoiser, PoseSequenceDenoiser
 from .estimators import VideoTopdownPoseEstimator
 from .heads import DiffusionHeatmapHead, ResidualSimCCHead
 from .hypothesis_aggregators import BestAgreement, HypothesisAggregator, MeanCoordinates, MeanHeatmap, MedianCoordinates
@@ -29,6 +29,7 @@ __all__ = [
     'MeanHeatmap',
     'MedianCoordinates',
     'MutualInformationLoss',
+    'PoseSequenceDenoiser',
     'ResidualSimCCHead',
     'SpatioTemporalRepresentationLearner',
     'SupportFusionNeck',

@@ -44,14 +44,17 @@ class TransformerLayer(nn.Module):
         num_heads: heads of the attention.
         mlp_ratio: hidden channels of the MLP, as a multiple of `width`.
         drop_path: probability of skipping either half in training.
+        norm_eps: what the normalisations add to a variance.
     """
 
-    def __init__(self, width: int, num_heads: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
+    def __init__(
+        self, width: int, num_heads: int, mlp_ratio: float = 4.0, drop_path: float = 0.0, norm_eps: float = 1e-5
+    ) -> None:
         super().__init__()
         hidden = round(width * mlp_ratio)
-        self.attention_norm = nn.LayerNorm(width)
+        self.attention_norm = nn.LayerNorm(width, eps=norm_eps)
         self.attention = SelfAttention(width, num_heads)
-        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_norm = nn.LayerNorm(width, eps=norm_eps)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
         self.drop_path = DropPath(drop_path)
 
