@@ -1,8 +1,16 @@
 from . import functional
-from .metrics import KeypointError, PoseTrackAP, PoseTrackSubsetAP, TemporalConsistency, UncertaintyCalibration
+from .metrics import (
+    KeypointError,
+    MultiHypothesisMPJPE,
+    PoseTrackAP,
+    PoseTrackSubsetAP,
+    TemporalConsistency,
+    UncertaintyCalibration,
+)
 
 __all__ = [
     'KeypointError',
+    'MultiHypothesisMPJPE',
     'PoseTrackAP',
     'PoseTrackSubsetAP',
     'TemporalConsistency',

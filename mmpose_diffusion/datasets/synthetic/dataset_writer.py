@@ -45,8 +45,8 @@ class WorldSettings:
         check_request(self.frames, self.people, (self.width, self.height))
         if self.split not in SPLITS:
             raise ValueError(f'split must be one of {", ".join(SPLITS)}, got {self.split!r}')
-        if not 1 <= self.videos < 100_000:
-            raise ValueError(f'videos must be between 1 and 99999, got {self.videos}')
+        if not 0 <= self.videos < 100_000:  # 0: only the npz files
+            raise ValueError(f'videos must be between 0 and 99999, got {self.videos}')
         if self.frames > MOST_FRAMES:
             raise ValueError(f'frames must be at most {MOST_FRAMES}, got {self.frames}')
         if self.motion_frames < 1 or (self.motion_subjects is not None and self.motion_subjects < 1):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..human36m_layout import H36M_KEPT, H36M_LEFT, H36M_RIGHT
 from .actions import ACTIONS, perform
 from .camera import look_at
 from .dataset_writer import WorldSettings, claim_folder, write_aside
@@ -23,8 +24,6 @@ from .skeleton import BONE, Body, random_body
 from .style import random_style
 from .video import video_generator
 
-H36M_KEPT = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)  # of 32, the 17 that readers use
-H36M_LEFT, H36M_RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]  # among the 17
 FRAMES_PER_SECOND = 50
 CAMERA_SIZES = ((1000, 1002), (1000, 1000), (1000, 1000), (1000, 1002))
 SUBJECTS = {'train': (1, 5, 6, 7, 8), 'val': (9, 11), 'test': (9, 11)}  # as Human3.6M is divided

@@ -4,6 +4,7 @@ from .clip_photometric import ClipPhotometricDistortion
 from .generate_clip_target import GenerateClipTarget
 from .load_clip import LoadClip, UnreadableFrameError
 from .pack_clip_inputs import PackClipInputs
+from .pack_pose_sequence import PackPoseSequence
 from .sample_clip import SampleClip
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     'GenerateClipTarget',
     'LoadClip',
     'PackClipInputs',
+    'PackPoseSequence',
     'SampleClip',
     'UnreadableFrameError',
 ]

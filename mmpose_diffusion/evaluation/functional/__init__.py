@@ -1,5 +1,6 @@
 # Needs numpy only and imports relatively, so that tools can load this folder without torch and MMPose.
 from .json_values import MISSING_SCORE
+from .multi_hypothesis import multi_hypothesis_errors
 from .posetrack_ap import (
     COLUMNS,
     JOINT_NAMES,
@@ -37,6 +38,7 @@ __all__ = [
     'jitter_values',
     'list_posetrack_files',
     'load_json',
+    'multi_hypothesis_errors',
     'parse_posetrack_video',
     'posetrack_columns',
     'posetrack_result_as_dict',

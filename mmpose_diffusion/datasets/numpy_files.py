@@ -1,0 +1,112 @@
+"""Numpy and pickle files with Python objects in them, read without ever running code from them.
+
+The npz files of VideoPose3D hold dictionaries of arrays, for which `np.load` asks for unrestricted pickle. Here, as for
+checkpoints (`engine/checkpoint_files.py`), nothing but plain values and arrays is unpickled.
+"""
+
+from __future__ import annotations
+
+import codecs
+import pickle
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..engine.checkpoint_files import allowed_types
+
+ENCODINGS = ('latin1', 'latin-1')
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Unpickles numbers, texts, lists, dictionaries and numpy arrays; refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a name in the file stands for."""
+        full_name = f'{module}.{name}'
+        if full_name == '_codecs.encode':
+            return _bytes_of_text  # how pickle protocol 2 writes the bytes of an array
+        kind = allowed_types().get(full_name)
+        if kind is None or not full_name.startswith('numpy.'):
+            raise pickle.UnpicklingError(f'it asks for {full_name}')
+        return kind
+
+
+def read_npz(path: str, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read arrays from an npz file; an array that holds one Python object is taken as that object.
+
+    Args:
+        path: of the file.
+        wanted: keys that must be there.
+        optional: keys that are read where they are there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a key is missing, or the file is damaged or asks for more than arrays and plain values.
+    """
+    present = npz_keys(path)
+    missing = [key for key in wanted if key not in present]
+    if missing:
+        raise ValueError(f'{path} has no {" and no ".join(missing)}; its keys are: {", ".join(sorted(present))}')
+    values = {}
+    with zipfile.ZipFile(path) as archive:
+        for key in (*wanted, *(key for key in optional if key in present)):
+            try:
+                with archive.open(f'{key}.npy') as file:
+                    values[key] = _read_array(file)
+            except pickle.UnpicklingError as error:
+                raise _refused(f'{path}, {key},', error) from error
+            except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
+                raise ValueError(f'{path}: {key} cannot be read, perhaps the file is cut off: {error}') from error
+    return values
+
+
+def npz_keys(path: str) -> set[str]:
+    """Names of the arrays in an npz file."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no file {path}')
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix('.npy') for name in archive.namelist()}
+    except zipfile.BadZipFile as error:
+        raise ValueError(f'{path} is not a readable npz file, perhaps cut off: {error}') from error
+
+
+def read_pickle(path: str) -> Any:
+    """Read a pickle file of arrays and plain values."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no file {path}')
+    try:
+        with Path(path).open('rb') as file:
+            return ArrayUnpickler(file, encoding='latin1').load()
+    except pickle.UnpicklingError as error:
+        raise _refused(path, error) from error
+    except EOFError as error:
+        raise ValueError(f'{path} is not a readable pickle file, perhaps cut off: {error}') from error
+
+
+def _read_array(file: IO[bytes]) -> Any:
+    """One array of an npz file, or the object that it wraps."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        _, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        _, _, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.hasobject:
+        array = ArrayUnpickler(file, encoding='latin1').load()
+        return array.item() if array.ndim == 0 else array
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _bytes_of_text(text: str, encoding: str) -> bytes:
+    if encoding not in ENCODINGS:
+        raise pickle.UnpicklingError(f'it asks for the codec {encoding}')
+    return codecs.encode(text, encoding)
+
+
+def _refused(label: str, error: Exception) -> ValueError:
+    return ValueError(
+        f'{label} was refused: it holds more than arrays and plain values, and loading it could run code ({error})'
+    )
