@@ -18,6 +18,7 @@ def describe_sample(metainfo: Mapping[str, Any], position: int) -> str:
         f'{label} {metainfo[key]}'
         for key, label in (
             ('video', 'video'),
+            ('sequence', 'sequence'),
             ('key_frame_index', 'key frame'),
             ('img_path', 'image'),
             ('id', 'annotation id'),

@@ -5,7 +5,7 @@ schedule (0 = almost clean, T - 1 = almost pure noise); a *hypothesis* is one of
 condition; *clean*, *noisy* and *noise* live in signal units (see `SignalRange`), *data* in the caller's units.
 """
 
-from .denoiser import Denoiser, MirrorAveraged
+from .denoiser import Denoiser, InPasses, MirrorAveraged
 from .hypotheses import HypothesisNoise, fold_hypotheses, pair_with_hypotheses, seed_from, unfold_hypotheses
 from .process import DiffusionProcess, Samples, TrainingDraw
 from .schedules import SUPPORTED_SCHEDULERS, Schedule, build_schedule, evenly_spaced_steps, validate_steps
@@ -17,6 +17,7 @@ __all__ = [
     'Denoiser',
     'DiffusionProcess',
     'HypothesisNoise',
+    'InPasses',
     'MirrorAveraged',
     'Samples',
     'Schedule',

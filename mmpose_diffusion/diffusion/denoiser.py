@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
+
+from .hypotheses import fold_hypotheses
 
 
 class Denoiser(Protocol):
@@ -36,3 +39,31 @@ class MirrorAveraged(NamedTuple):
         plain, mirrored = condition
         guess = self.denoise(noisy, step, plain)
         return (guess + self.mirror(self.denoise(self.mirror(noisy), step, mirrored))) / 2
+
+
+class InPasses(NamedTuple):
+    """A denoiser that is asked for a few hypotheses at a time: the same guesses in less memory.
+
+    Attributes:
+        denoise: the denoiser.
+        num_conditions: B, number of conditions it is given.
+        hypotheses_per_pass: how many hypotheses of each condition to ask for at a time.
+    """
+
+    denoise: Denoiser
+    num_conditions: int
+    hypotheses_per_pass: int
+
+    def __call__(self, noisy: Tensor, step: Tensor, condition: Any) -> Tensor:
+        """Noisy [B * H, ...], step [B * H] -> guess [B * H, ...]."""
+        shape = (self.num_conditions, -1)
+        passes = zip(
+            noisy.unflatten(0, shape).split(self.hypotheses_per_pass, dim=1),
+            step.unflatten(0, shape).split(self.hypotheses_per_pass, dim=1),
+            strict=True,
+        )
+        guesses = [
+            self.denoise(fold_hypotheses(noisy), fold_hypotheses(step), condition).unflatten(0, shape)
+            for noisy, step in passes
+        ]
+        return fold_hypotheses(torch.cat(guesses, dim=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -43,3 +44,15 @@ class BaseHeatmapDenoiser(BaseDenoiser):
     @abstractmethod
     def heatmap_size(self, feature_size: tuple[int, int]) -> tuple[int, int]:
         """Size (h', w') of the heatmaps that go with feature maps of `feature_size` (h, w)."""
+
+
+class BasePoseDenoiser(BaseDenoiser):
+    """A denoiser of 3D pose sequences [B * H, F, J, 3] conditioned on 2D pose sequences [B, F, J, 2]."""
+
+    @abstractmethod
+    def prepare(self, keypoints_2d: Tensor, actions: Sequence[str | None]) -> Any:
+        """2D poses [B, F, J, 2] in normalised screen coordinates, each clip's action (None: unknown) -> condition."""
+
+    @abstractmethod
+    def with_keypoints(self, condition: Any, keypoints_2d: Tensor) -> Any:
+        """The same condition with other 2D poses [B, F, J, 2], such as the mirrored ones."""

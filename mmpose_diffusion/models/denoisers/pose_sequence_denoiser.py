@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...diffusion import StepEmbedding, pair_with_hypotheses
 from ..pose_sequence_transformer import PoseSequenceTransformer, full_precision
-from .base_denoiser import BaseDenoiser
+from .base_denoiser import BasePoseDenoiser
 
 
 class PoseCondition(NamedTuple):
@@ -21,7 +21,7 @@ class PoseCondition(NamedTuple):
 
 
 @MODELS.register_module()
-class PoseSequenceDenoiser(BaseDenoiser):
+class PoseSequenceDenoiser(BasePoseDenoiser):
     """MixSTE as a denoiser (D3DP, ICCV 2023), in metres relative to the root joint.
 
     The paper's linear embedding of the five numbers (2D, noisy 3D) of a joint is split into that of the 2D pose, paid
@@ -60,22 +60,12 @@ class PoseSequenceDenoiser(BaseDenoiser):
             nn.init.uniform_(layer.weight, -(5**-0.5), 5**-0.5)
         nn.init.uniform_(self.trunk.embedding.bias, -(5**-0.5), 5**-0.5)
 
-    @property
-    def num_frames(self) -> int:
-        """F."""
-        return self.trunk.num_frames
-
-    @property
-    def num_joints(self) -> int:
-        """J."""
-        return self.trunk.num_joints
-
-    def prepare(self, keypoints_2d: Tensor, actions: Sequence[str | None] = ()) -> PoseCondition:
-        """2D poses [B, F, J, 2] in normalised screen coordinates, and the clips' actions, which D3DP does not read."""
+    def prepare(self, keypoints_2d: Tensor, actions: Sequence[str | None]) -> PoseCondition:
+        """2D poses [B, F, J, 2] in normalised screen coordinates; D3DP does not read the actions."""
         return PoseCondition(self.trunk.embed(keypoints_2d))
 
     def with_keypoints(self, condition: Any, keypoints_2d: Tensor) -> Any:
-        """The same condition with other 2D poses [B, F, J, 2], such as the mirrored ones."""
+        """The same condition with other 2D poses [B, F, J, 2]; whatever else it holds is not computed again."""
         return condition._replace(tokens_2d=self.trunk.embed(keypoints_2d))
 
     def modulation(self, step: Tensor, condition: Any) -> Tensor:
