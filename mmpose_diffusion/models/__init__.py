@@ -2,9 +2,16 @@
 
 from .backbones import TimmVisionTransformer
 from .data_preprocessors import VideoPoseDataPreprocessor
-from .denoisers import BaseDenoiser, BaseHeatmapDenoiser, HeatmapDenoiser, PoseSequenceDenoiser
-from .estimators import VideoTopdownPoseEstimator
-from .heads import DiffusionHeatmapHead, ResidualSimCCHead
+from .denoisers import (
+    BaseDenoiser,
+    BaseHeatmapDenoiser,
+    BasePoseDenoiser,
+    HeatmapDenoiser,
+    PoseSequenceDenoiser,
+    PromptedPoseDenoiser,
+)
+from .estimators import DiffusionPoseLifter, VideoTopdownPoseEstimator
+from .heads import DiffusionHeatmapHead, DiffusionPoseHead, PoseRegressionHead, ResidualSimCCHead
 from .hypothesis_aggregators import BestAgreement, HypothesisAggregator, MeanCoordinates, MeanHeatmap, MedianCoordinates
 from .losses import AuxiliaryHead, MutualInformationLoss
 from .necks import (
@@ -14,22 +21,32 @@ from .necks import (
     SupportFusionNeck,
     TemporalNeck,
 )
+from .text_encoders import BaseTextEncoder, CLIPTextEncoder, LearnedPromptTable, PromptEmbeddingFile
 
 __all__ = [
     'AuxiliaryHead',
     'BaseDenoiser',
     'BaseHeatmapDenoiser',
+    'BasePoseDenoiser',
+    'BaseTextEncoder',
     'BestAgreement',
+    'CLIPTextEncoder',
     'DiffusionHeatmapHead',
+    'DiffusionPoseHead',
+    'DiffusionPoseLifter',
     'FeatureAlignmentNeck',
     'HeatmapDenoiser',
     'HypothesisAggregator',
     'KeyFrameNeck',
+    'LearnedPromptTable',
     'MeanCoordinates',
     'MeanHeatmap',
     'MedianCoordinates',
     'MutualInformationLoss',
+    'PoseRegressionHead',
     'PoseSequenceDenoiser',
+    'PromptEmbeddingFile',
+    'PromptedPoseDenoiser',
     'ResidualSimCCHead',
     'SpatioTemporalRepresentationLearner',
     'SupportFusionNeck',

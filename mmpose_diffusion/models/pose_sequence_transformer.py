@@ -45,7 +45,7 @@ class PoseSequenceTransformer(nn.Module):
         self.embedding = nn.Linear(2, width)
         self.joint_position = nn.Parameter(torch.zeros(num_joints, width))
         self.frame_position = nn.Parameter(torch.zeros(num_frames, width))
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = torch.linspace(0, drop_path, depth, device='cpu').tolist()
         self.spatial_blocks = nn.ModuleList(
             TransformerLayer(width, num_heads, mlp_ratio, rate, NORM_EPS) for rate in rates
         )
