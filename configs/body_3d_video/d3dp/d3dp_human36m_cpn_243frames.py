@@ -1,0 +1,5 @@
+_base_ = [
+    '../../_base_/schedules/d3dp_adamw_400e.py',
+    '../../_base_/models/d3dp.py',
+    '../../_base_/datasets/human36m_243frames.py',
+]

@@ -1,0 +1,7 @@
+_base_ = [
+    '../../_base_/schedules/finepose_adamw_100e.py',
+    '../../_base_/models/finepose.py',
+    '../../_base_/datasets/human36m_gt_243frames.py',
+]
+
+train_cfg = dict(max_epochs=120)
