@@ -27,6 +27,8 @@ class ArrayUnpickler(pickle.Unpickler):
         full_name = f'{module}.{name}'
         if full_name == '_codecs.encode':
             return _bytes_of_text  # how pickle protocol 2 writes the bytes of an array
+        if full_name in ('numpy._core.numeric._frombuffer', 'numpy.core.numeric._frombuffer'):
+            return _array_of_buffer  # how pickle protocol 5 writes an array
         kind = allowed_types().get(full_name)
         if kind is None or not full_name.startswith('numpy.'):
             raise pickle.UnpicklingError(f'it asks for {full_name}')
@@ -104,6 +106,10 @@ def _bytes_of_text(text: str, encoding: str) -> bytes:
     if encoding not in ENCODINGS:
         raise pickle.UnpicklingError(f'it asks for the codec {encoding}')
     return codecs.encode(text, encoding)
+
+
+def _array_of_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
 
 
 def _refused(label: str, error: Exception) -> ValueError:
