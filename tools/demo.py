@@ -139,12 +139,12 @@ def draw_video(arguments: argparse.Namespace, config: str, videos: int = 3) -> P
 
 def draw_curves(out: Path) -> Path:
     """The training loss of every model over the iterations."""
+    from mmpose_diffusion.engine.training_log import training_entries
+
     figure, axes = plt.subplots(figsize=(8, 3), layout='constrained')
     for title, config in MODELS.items():
-        logs = sorted((out / config).glob('*/vis_data/scalars.json'))  # several, if training was interrupted
-        entries = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-        losses = {entry['step']: entry['loss'] for entry in entries if 'loss' in entry}
-        axes.plot(*zip(*sorted(losses.items()), strict=True), label=title)
+        losses = [(iteration, entry['loss']) for iteration, entry in training_entries(out / config).items()]
+        axes.plot(*zip(*losses, strict=True), label=title)
     axes.set(xlabel='iteration', ylabel='loss', yscale='log')
     axes.legend()
     path = out / 'loss.png'

@@ -90,6 +90,7 @@ def write_config(training: Training, settings: Mapping[str, Any], data: Path) ->
 def train(training: Training, arguments: argparse.Namespace, processes: Processes) -> str:
     """Train, or go on training, and note the result."""
     from mmpose_diffusion.engine.checkpoint_files import latest_checkpoint
+    from mmpose_diffusion.engine.training_log import training_seconds
 
     command = [ROOT / 'tools/train.py', training.config, '--work-dir', training.folder, '--no-validate', '--resume']
     processes.run(command, training.folder / 'train.log')
@@ -100,15 +101,6 @@ def train(training: Training, arguments: argparse.Namespace, processes: Processe
     note = dict(checkpoint=checkpoint.name, seconds=seconds, code=code_version(), jobs=arguments.jobs)
     write_json(note, training.note)
     return f'trained {training.model!r}, seed {training.seed}: {seconds / 60:.1f} min'
-
-
-def training_seconds(folder: Path) -> float:
-    """Time of all training iterations, from their log, which has it also where a training was interrupted."""
-    logs = sorted(folder.glob('*/vis_data/scalars.json'))
-    entries = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    seconds_by_step = {entry['step']: entry['time'] for entry in entries if 'time' in entry}
-    steps = sorted(seconds_by_step)
-    return round(sum(seconds_by_step[b] * (b - a) for a, b in zip([0, *steps], steps, strict=False)), 1)
 
 
 def score(training: Training, arguments: argparse.Namespace, processes: Processes, progress: Progress) -> list[str]:

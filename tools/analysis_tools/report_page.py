@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from report_people import FEWEST_JOINTS, HEADS, PeopleKeeper, Person
 from temporal_audit import HOW_TO_READ
 
+from mmpose_diffusion.engine.training_log import read_log
 from mmpose_diffusion.visualization import PersonPainter
 from mmpose_diffusion.visualization.html import (
     data_url,
@@ -290,15 +290,10 @@ def describe(person: Person, names: Sequence[str], unit: str) -> str:
 
 def read_curves(work_dir: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
     """Losses and AP over iterations from the logs of a training; a resumed run's log continues the earlier one's."""
-    entries = [
-        json.loads(line)
-        for log in sorted(work_dir.glob('*/vis_data/scalars.json'))
-        for line in log.read_text().splitlines()
-    ]
     losses: dict[str, dict[int, float]] = {}
     scores: dict[str, dict[int, float]] = {}
     iteration = 0
-    for entry in entries:
+    for entry in read_log(work_dir):
         if 'loss' in entry:
             iteration = entry['iter']
             for name, value in entry.items():
