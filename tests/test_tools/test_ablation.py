@@ -207,6 +207,11 @@ def test_process_reports_its_lines_and_its_failure(tmp_path, tool, script):
         processes.run(command, tmp_path / 'logs/log', lines.append)
         with pytest.raises(modules.Failure, match=f'ValueError: wrong .*{tmp_path / "logs/log"}'):
             processes.run(script("raise ValueError('wrong')"), tmp_path / 'logs/log', lines.append)
+        killed = "import os, signal; print('at work', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        with pytest.raises(modules.Failure, match=r'^killed by signal 9, Killed; its last line: at work \(all of it'):
+            processes.run(script(killed), tmp_path / 'logs/log', lines.append)
+        with pytest.raises(modules.Failure, match=r'^exit status 3 \(all of it'):
+            processes.run(script('import sys; sys.exit(3)'), tmp_path / 'logs/log', lines.append)
     assert lines[:2] == ['a\n', '1\n']
     assert (tmp_path / 'logs/log').read_text() == ''.join(lines)
 
@@ -317,24 +322,32 @@ def test_differences_are_taken_seed_by_seed(tool):
     assert cells == [['–', '30.0 ± 20.0'], ['–', '22.0 ± 14.1 (2 of 3)']]
 
 
-def test_training_time_is_that_of_all_iterations_also_of_a_resumed_training(tmp_path, tool):
-    logs = {
-        '1': [dict(step=10, time=1.0, loss=3.0), dict(step=20, time=2.0), dict(step=30, time=9.0)],
-        '2': [dict(step=30, time=3.0), dict(step=40, time=1.0), dict(step=40, **{'posetrack/Mean AP': 1.0})],
-    }
-    for name, entries in logs.items():
-        path = tmp_path / name / 'vis_data/scalars.json'
-        path.parent.mkdir(parents=True)
-        path.write_text(''.join(f'{json.dumps(entry)}\n' for entry in entries))
-    assert tool['ablation'].training_seconds(tmp_path) == 10 * (1 + 2 + 3 + 1)
+def rows_files():
+    """Those of the repository that are tables of their own."""
+    return [path for path in (ROOT / 'tools/analysis_tools/ablations').glob('*.py') if path.stem != 'two_worlds']
 
 
 def test_rows_files_of_the_repository_can_be_planned_and_their_models_built(tool):
     plan = tool['ablation_plan']
-    files = [path for path in (ROOT / 'tools/analysis_tools/ablations').glob('*.py') if path.stem != 'two_worlds']
-    for path in files:
+    for path in rows_files():
         settings = plan.read_rows_file(path)
         scores = [score.path for training in plan.make_plan(settings, Path('out')) for score in training.scores]
         assert len({*scores}) == len(settings['rows']) * len(settings['tests']) * len(settings['seeds']), path
         for model in settings['models']:
             MODELS.build(plan.training_config(settings, model, data='').model)
+
+
+def test_rows_that_are_compared_have_one_budget(tool):
+    """Training world, epochs, their schedule and the batch, but for models whose options ask for another."""
+    plan = tool['ablation_plan']
+    budget = ('train_cfg', 'param_scheduler', 'train_dataloader.batch_size', 'train_dataloader.dataset.data_root')
+    for path in rows_files():
+        settings, found = plan.read_rows_file(path), {}
+        for model, chosen in settings['models'].items():
+            if not any(option.startswith(budget) for option in chosen.get('options', {})):
+                config = plan.training_config(settings, model, data='')
+                values = [config.train_cfg, config.param_scheduler, config.train_dataloader.batch_size]
+                values += [config.train_dataloader.dataset[name] for name in ('type', 'data_root', 'ann_file')]
+                found[model] = plan.fingerprint([dict(value) if hasattr(value, 'keys') else value for value in values])
+        assert len({*found.values()}) == 1, f'{path.name}: {found}'
+        assert len(found) > len(settings['models']) / 2

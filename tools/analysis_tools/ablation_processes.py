@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,14 @@ from tqdm import tqdm
 
 
 class Failure(Exception):
-    """A process that ended badly: the last line it wrote, and where the others are."""
+    """A process that ended badly: what ended it, as far as it is known, and where its output is."""
+
+
+def how_it_ended(code: int, last: str) -> str:
+    """What to say about a process with this exit status, not 0, and this last line; below 0 it is a signal's number."""
+    if code < 0:
+        return f'killed by signal {-code}, {signal.strsignal(-code)}; its last line: {last or "none"}'
+    return last or f'exit status {code}'
 
 
 class Processes:
@@ -49,7 +57,7 @@ class Processes:
         code = process.wait()
         self.running.discard(process)
         if code:
-            raise Failure('stopped' if self.is_stopped else f'{last or f"exit status {code}"} (all of it: {log})')
+            raise Failure('stopped' if self.is_stopped else f'{how_it_ended(code, last)} (all of it: {log})')
 
     def stop(self) -> None:
         """End all that run, and start no more."""
