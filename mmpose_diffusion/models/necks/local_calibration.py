@@ -89,14 +89,17 @@ class LocalCalibration(nn.Module):
         self, channels: int, num_layers: int, offset_groups: int, dilation: int, hidden_channels: int = 32
     ) -> None:
         super().__init__()
-        if offset_groups < 1 or channels % offset_groups:
+        for name, value in (
+            ('num_layers (num_calibration_layers of the neck)', num_layers),
+            ('offset_groups', offset_groups),
+            ('dilation', dilation),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'LocalCalibration: {name} must be a whole number of at least 1, got {value!r}')
+        if channels % offset_groups:
             raise ValueError(
                 f'LocalCalibration: {channels} channels do not divide into offset_groups={offset_groups}: choose a '
                 f'divisor of {channels}'
-            )
-        if num_layers < 1 or dilation < 1:
-            raise ValueError(
-                f'LocalCalibration: num_layers and dilation must be at least 1, got {num_layers} and {dilation}'
             )
         self.layers = nn.ModuleList(
             CalibrationLayer(channels, offset_groups, dilation, hidden_channels) for _ in range(num_layers)
