@@ -1,18 +1,5 @@
-# MMPose's RTMCCHead (RTMPose) on the same features: coordinate classifiers behind attention between keypoints.
-_base_ = ['./simcc_pose_hrnet_w48_posetrack17_384x288.py']
+# MMPose's RTMCCHead (RTMPose) in the place of its SimCCHead: attention between keypoints before the classifiers.
+_base_ = ['./simcc_head_hrnet_w48_posetrack17_384x288.py']
 
-base_head, input_size = _base_.model.head, _base_.codec.input_size
-
-model = dict(
-    head=dict(
-        _delete_=True,
-        type='RTMCCHead',
-        in_channels=base_head.in_channels,
-        out_channels=base_head.out_channels,
-        input_size=input_size,
-        in_featuremap_size=_base_.codec.heatmap_size,
-        simcc_split_ratio=_base_.simcc.simcc_split_ratio,
-        loss=dict(type='KLDiscretLoss', use_target_weight=True),
-        decoder=dict(type='SimCCLabel', input_size=input_size, **_base_.simcc),
-    )
-)
+common_options = {name: value for name, value in _base_.model.head.items() if not name.startswith('deconv')}
+model = dict(head=dict(common_options, _delete_=True, type='RTMCCHead'))

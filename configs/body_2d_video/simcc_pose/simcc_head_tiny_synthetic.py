@@ -17,5 +17,6 @@ model = dict(
         deconv_kernel_sizes=base_head.deconv_kernel_sizes,
         loss=dict(type='KLDiscretLoss', use_target_weight=True),
         decoder=dict(type='SimCCLabel', input_size=input_size, **_base_.simcc),
-    )
+    ),
+    aux_losses=[dict(_base_.mutual_information, in_channels=base_head.in_channels)],  # not scaled: no heatmaps
 )

@@ -2,7 +2,7 @@
 _base_ = [
     '../../_base_/schedules/tiny.py',
     '../../_base_/models/tiny_heatmap.py',
-    '../../_base_/models/fami_pose_mutual_information.py',
+    '../../_base_/models/simcc_pose_mutual_information.py',
     '../../_base_/datasets/synthetic_128x96.py',
 ]
 
@@ -15,14 +15,8 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# Heatmaps weigh 20 times as much as coordinate classes do; the mutual information goes with the heatmaps.
-heatmap_weight = 20.0
-weights = {term: heatmap_weight * weight for term, weight in _base_.mutual_information.weights.items()}
-
 model = dict(
     temporal_neck=dict(type='FeatureAlignmentNeck', offset_groups=8, dilation=1),
-    head=dict(type='ResidualSimCCHead', decoder=heatmap_and_simcc, loss=dict(loss_weight=heatmap_weight)),
-    aux_losses=[
-        dict(_base_.mutual_information, in_channels=_base_.model.temporal_neck.in_channels, weights=weights),
-    ],
+    head=dict(type='ResidualSimCCHead', decoder=heatmap_and_simcc, loss=dict(loss_weight=_base_.heatmap_weight)),
+    aux_losses=[dict(_base_.scaled_mutual_information, in_channels=_base_.model.temporal_neck.in_channels)],
 )

@@ -1,3 +1,5 @@
+"""Configs of FAMI-Pose and of SimCC-Pose, which share the features and the mutual information loss."""
+
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS, TRANSFORMS
 
 from mmpose_diffusion.engine import load_config
+from mmpose_diffusion.models.backbones.vision_transformer import resolve_architecture
 
-FOLDER = Path(__file__).parents[2] / 'configs/body_2d_video/simcc_pose'
-CONFIGS = sorted(FOLDER.glob('*.py'))
+FOLDER = Path(__file__).parents[2] / 'configs/body_2d_video'
+CONFIGS = sorted(path for method in ('fami_pose', 'simcc_pose') for path in (FOLDER / method).glob('*.py'))
 TINY = [path for path in CONFIGS if 'tiny' in path.stem]
 
 
@@ -48,30 +51,59 @@ def clips_through(pipeline, input_size, batch_size=4):
 
 def test_the_promised_configs_exist():
     names = {path.stem for path in CONFIGS}
-    assert {f'simcc_pose_hrnet_w48_posetrack{year}_384x288' for year in (17, 18, 21)} <= names
-    for head in ('simcc_pose', 'simcc_head', 'rtmcc_head'):
+    for method in ('fami_pose', 'simcc_pose'):
+        assert {f'{method}_hrnet_w48_posetrack{year}_384x288' for year in (17, 18, 21)} <= names
+        assert f'{method}_tiny_synthetic' in names
+    assert 'fami_pose_vit_base_posetrack18_256x192' in names
+    for head in ('simcc_head', 'rtmcc_head'):
         assert {f'{head}_tiny_synthetic', f'{head}_hrnet_w48_posetrack17_384x288'} <= names
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_every_config_agrees_with_itself_and_gives_the_bins_of_its_codec(path):
+def test_every_config_agrees_with_itself_and_gives_what_its_codec_encodes(path):
     config = load_config(str(path))
     init_default_scope('mmpose')
     assert config.data_mode == 'topdown'
     assert config.dataset_type == config.train_dataloader.dataset.type == config.test_dataloader.dataset.type
     pipeline = config.train_dataloader.dataset.pipeline
     encoder, decoder = pipeline[-2].encoder, config.model.head.decoder
-    assert decoder in (encoder, dict(encoder.simcc, type='SimCCLabel', input_size=encoder.heatmap.input_size))
-    width, height = encoder.heatmap.input_size
+    heatmap, simcc = encoder.get('heatmap', encoder), encoder.get('simcc')
+    assert heatmap == config.codec
+    assert decoder == encoder or decoder == dict(simcc, type='SimCCLabel', input_size=heatmap.input_size)
+    width, height = heatmap.input_size
     assert tuple(pipeline[-3].input_size) == (width, height)
-    model = MODELS.build(config.model).eval().to('meta')
+    if config.model.backbone.type == 'TimmVisionTransformer':  # one layer says as much as twelve equal ones
+        arch = resolve_architecture(config.model.backbone.arch)
+        config.model.backbone.arch = arch._replace(num_layers=1)._asdict()
+    with torch.device('meta'):
+        model = MODELS.build(config.model).eval()
     maps = model.extract_frame_maps(torch.empty(1, 3, height, width, device='meta'))
     assert maps.shape[1] == model.temporal_neck.in_channels == model.temporal_neck.out_channels
     outputs = model.head((maps,))
-    bins = [int(side * encoder.simcc.simcc_split_ratio) for side in (width, height)]
-    assert [output.shape for output in outputs[-2:]] == [(1, 17, count) for count in bins]
-    if len(outputs) == 3:
-        assert outputs[0].shape == (1, 17, *encoder.heatmap.heatmap_size[::-1])
+    shapes = [tuple(output.shape[1:]) for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    maps_shape = (17, *heatmap.heatmap_size[::-1])
+    bins = [(17, int(side * simcc.simcc_split_ratio)) for side in (width, height)] if simcc else []
+    assert shapes == {'HeatmapHead': [maps_shape], 'ResidualSimCCHead': [maps_shape, *bins]}.get(
+        config.model.head.type, bins
+    )
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_mutual_information_is_scaled_with_the_heatmaps_and_only_with_them(path):
+    config = load_config(str(path))
+    (loss,) = config.model.aux_losses
+    factor = config.model.head.loss.get('loss_weight', 1)
+    assert factor == (20 if config.model.head.type == 'ResidualSimCCHead' else 1)
+    assert loss.weights == {term: factor * weight for term, weight in config.mutual_information.weights.items()}
+    others = ('type', 'num_keypoints', 'temperature')
+    assert [loss[name] for name in others] == [config.mutual_information[name] for name in others]
+
+
+def test_fami_and_simcc_pose_see_the_same_features():
+    """What the tiny ones are compared for is the head."""
+    fami, simcc = (load_config(f'{method}_tiny_synthetic').model for method in ('fami_pose', 'simcc_pose'))
+    for part in ('temporal_neck', 'backbone', 'data_preprocessor'):
+        assert fami[part] == simcc[part]
 
 
 @pytest.mark.parametrize('path', TINY, ids=lambda path: path.stem)
