@@ -146,18 +146,6 @@ def test_one_person_has_no_negatives_and_its_feature_terms_are_zero():
     assert features.fused.grad.isfinite().all()
 
 
-@pytest.mark.parametrize('head', CODECS)
-def test_labels_of_every_codec_become_the_same_distributions(head):
-    samples = labelled(2, head)
-    distributions, weights = label_distributions(samples, (12, 8))
-    torch.testing.assert_close(distributions.sum(dim=(2, 3)), torch.ones(2, K))
-    torch.testing.assert_close(weights, torch.ones(2, K))
-    rows, columns = torch.meshgrid(torch.arange(12) + 0.5, torch.arange(8) + 0.5, indexing='ij')
-    means = torch.stack([(distributions * axis).sum(dim=(2, 3)) for axis in (columns, rows)], dim=-1)
-    keypoints = torch.cat([torch.from_numpy(sample.gt_instances.keypoints) for sample in samples])
-    assert (means * 8 - keypoints).abs().max() < 6  # pixels, of cells of 8; peaks are rounded and cut at the border
-
-
 def test_best_prediction_of_the_labels_has_divergence_zero():
     samples = labelled(2)
     distributions, _ = label_distributions(samples, SIZE)
