@@ -164,7 +164,7 @@ class PoseSequenceDataset(BaseDataset, metaclass=ABCMeta):
         sequence = self._sequences[entry['sequence_index']]
         frames = chunk_frames(entry['start'], self.num_frames, len(sequence.positions_3d))
         keypoints_2d, positions, camera = sequence.keypoints_2d[frames], sequence.positions_3d[frames], sequence.camera
-        flip_indices = self.metainfo['flip_indices']
+        flip_indices = self._metainfo['flip_indices']  # the property copies everything
         if entry['mirrored']:
             keypoints_2d = mirror_poses(keypoints_2d, flip_indices)
             positions = mirror_poses(positions, flip_indices)
@@ -207,7 +207,7 @@ class PoseSequenceDataset(BaseDataset, metaclass=ABCMeta):
 
     def _check_sequence(self, sequence: PoseSequence) -> None:
         """Refuse what cannot be cut or learned from."""
-        joints, total = self.metainfo['num_keypoints'], len(sequence.positions_3d)
+        joints, total = self._metainfo['num_keypoints'], len(sequence.positions_3d)
         expected = {'2D': (total, joints, 2), '3D': (total, joints, 3)}
         for kind, poses in (('2D', sequence.keypoints_2d), ('3D', sequence.positions_3d)):
             if poses.shape != expected[kind]:
