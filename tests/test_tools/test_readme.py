@@ -35,11 +35,3 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r'\]\(([^)#]+)[^)]*\)', read(page)):
         if not target.startswith('http'):
             assert ((ROOT / page).parent / target).exists(), f'{page} links to {target}'
-
-
-@pytest.mark.parametrize('page', ['README.md', 'docs/get_started.md'])
-def test_commands_name_files_that_exist(page):
-    for script in re.findall(r'python (\S+\.py)', read(page)):
-        assert script == 'my_config.py' or (ROOT / script).is_file(), f'{page} runs {script}'
-    for config in re.findall(r'tools/(?:train|test)\.py (\w+)', read(page)):
-        assert config in ('my_config', 'CONFIG') or list((ROOT / 'configs').rglob(f'{config}.py')), config
