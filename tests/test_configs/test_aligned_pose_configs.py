@@ -1,5 +1,7 @@
 """Configs of FAMI-Pose and of SimCC-Pose, which share the features and the mutual information loss."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,12 @@ from mmpose_diffusion.models.backbones.vision_transformer import resolve_archite
 FOLDER = Path(__file__).parents[2] / 'configs/body_2d_video'
 CONFIGS = sorted(path for method in ('fami_pose', 'simcc_pose') for path in (FOLDER / method).glob('*.py'))
 TINY = [path for path in CONFIGS if 'tiny' in path.stem]
+
+
+@cache
+def read(path):
+    """A config, read once; not to be changed."""
+    return load_config(str(path))
 
 
 def clips_through(pipeline, input_size, batch_size=4):
@@ -61,7 +69,7 @@ def test_the_promised_configs_exist():
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_config_agrees_with_itself_and_gives_what_its_codec_encodes(path):
-    config = load_config(str(path))
+    config = read(path)
     init_default_scope('mmpose')
     assert config.data_mode == 'topdown'
     assert config.dataset_type == config.train_dataloader.dataset.type == config.test_dataloader.dataset.type
@@ -72,11 +80,11 @@ def test_every_config_agrees_with_itself_and_gives_what_its_codec_encodes(path):
     assert decoder == encoder or decoder == dict(simcc, type='SimCCLabel', input_size=heatmap.input_size)
     width, height = heatmap.input_size
     assert tuple(pipeline[-3].input_size) == (width, height)
-    if config.model.backbone.type == 'TimmVisionTransformer':  # one layer says as much as twelve equal ones
-        arch = resolve_architecture(config.model.backbone.arch)
-        config.model.backbone.arch = arch._replace(num_layers=1)._asdict()
+    settings = deepcopy(config.model)
+    if settings.backbone.type == 'TimmVisionTransformer':  # one layer says as much as twelve equal ones
+        settings.backbone.arch = resolve_architecture(settings.backbone.arch)._replace(num_layers=1)._asdict()
     with torch.device('meta'):
-        model = MODELS.build(config.model).eval()
+        model = MODELS.build(settings).eval()
     maps = model.extract_frame_maps(torch.empty(1, 3, height, width, device='meta'))
     assert maps.shape[1] == model.temporal_neck.in_channels == model.temporal_neck.out_channels
     outputs = model.head((maps,))
@@ -90,7 +98,7 @@ def test_every_config_agrees_with_itself_and_gives_what_its_codec_encodes(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_mutual_information_is_scaled_with_the_heatmaps_and_only_with_them(path):
-    config = load_config(str(path))
+    config = read(path)
     (loss,) = config.model.aux_losses
     factor = config.model.head.loss.get('loss_weight', 1)
     assert factor == (20 if config.model.head.type == 'ResidualSimCCHead' else 1)
@@ -101,17 +109,17 @@ def test_mutual_information_is_scaled_with_the_heatmaps_and_only_with_them(path)
 
 def test_fami_and_simcc_pose_see_the_same_features():
     """What the tiny ones are compared for is the head."""
-    fami, simcc = (load_config(f'{method}_tiny_synthetic').model for method in ('fami_pose', 'simcc_pose'))
+    fami, simcc = (read(FOLDER / name / f'{name}_tiny_synthetic.py').model for name in ('fami_pose', 'simcc_pose'))
     for part in ('temporal_neck', 'backbone', 'data_preprocessor'):
         assert fami[part] == simcc[part]
 
 
 @pytest.mark.parametrize('path', TINY, ids=lambda path: path.stem)
 def test_tiny_configs_train_a_step_and_predict(path):
-    config = load_config(str(path))
+    config = read(path)
     init_default_scope('mmpose')
     torch.manual_seed(0)
-    model = MODELS.build(config.model).train()
+    model = MODELS.build(deepcopy(config.model)).train()
     before = {name: weight.clone() for name, weight in model.head.named_parameters()}
     data = clips_through(config.train_dataloader.dataset.pipeline, config.codec.input_size)
     losses = model.train_step(data, build_optim_wrapper(model, config.optim_wrapper))
