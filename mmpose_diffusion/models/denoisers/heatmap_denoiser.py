@@ -99,7 +99,7 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
                     noisy, feature_channels, lookup_channels, mix_channels, fusion, norm_cfg
                 )
             self.interactions.append(interaction)
-        # Without the norm the sum of the scales learns several times slower.
+        # The norm: nothing else sets the size of the sum of the scales.
         # Plain layers: MMEngine's init_weights would overwrite what is set below in a ConvModule.
         norm = build_norm_layer(norm_cfg, mix_channels)[1]
         self.output = nn.Sequential(norm, nn.ReLU(), nn.Conv2d(mix_channels, out_channels, 3, padding=1))
