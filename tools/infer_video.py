@@ -26,9 +26,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--bbox-thr', type=float, default=0.3, help='detections of a lower score are dropped')
     parser.add_argument('--kpt-thr', type=float, default=0.3, help='keypoints of a lower score are not drawn')
     parser.add_argument('--batch-size', type=int, default=8, help='people that the network sees at once')
-    parser.add_argument('--steps', type=int, help='denoising steps of a diffusion model (default: as in the config)')
-    parser.add_argument('--hypotheses', type=int, help='hypotheses of a diffusion model (default: as in the config)')
-    parser.add_argument('--seed', type=int, help='seed of a diffusion model (default: as in the config)')
+    parser.add_argument('--pose3d', metavar='CONFIG', help='lift the poses to 3D by this model (D3DP, FinePOSE)')
+    parser.add_argument('--pose3d-weights', metavar='FILE', help='checkpoint of the lifter')
+    parser.add_argument('--action', help='what the people do, for a lifter with prompts (FinePOSE)')
+    parser.add_argument('--steps', type=int, help='denoising steps of diffusion models (default: as in their configs)')
+    parser.add_argument('--hypotheses', type=int, help='hypotheses of diffusion models (default: as in their configs)')
+    parser.add_argument('--seed', type=int, help='seed of diffusion models (default: as in their configs)')
     parser.add_argument('--stream', action='store_true', help='each frame passes the backbone once; faster')
     parser.add_argument('--show-uncertainty', action='store_true', help="draw the spread of the model's hypotheses")
     parser.add_argument('--posetrack-json', action='store_true', help="also write a json in PoseTrack's layout")
@@ -44,6 +47,8 @@ def main() -> None:
     inferencer = VideoPoseInferencer(
         arguments.config,
         arguments.weights,
+        arguments.pose3d,
+        arguments.pose3d_weights,
         device=arguments.device,
         det_model=arguments.det_model,
         det_weights=arguments.det_weights,
@@ -61,6 +66,7 @@ def main() -> None:
         num_steps=arguments.steps,
         num_hypotheses=arguments.hypotheses,
         seed=arguments.seed,
+        action=arguments.action,
         stream=arguments.stream,
         show_uncertainty=arguments.show_uncertainty,
         posetrack_json=arguments.posetrack_json,

@@ -20,6 +20,7 @@ from ..visualization.pose_video import VIDEO_CODECS
 from .frame_sources import Frame, FrameSource
 
 DIGITS = 3  # of numbers in json: a thousandth of a pixel
+MORE_DIGITS = {'keypoint_scores': 2, 'bbox_score': 2, 'keypoints_3d': 1}  # a tenth of a millimetre
 
 
 def prepare_folder(folder: str | Path) -> Path:
@@ -35,9 +36,9 @@ def prepare_folder(folder: str | Path) -> Path:
 
 
 def rounded(value: Any, digits: int = DIGITS) -> Any:
-    """Numbers of a result as json has them: plain and short, scores with two digits more."""
+    """Numbers of a result as json has them: plain and short."""
     if isinstance(value, Mapping):
-        return {key: rounded(item, DIGITS + 2 if 'score' in key else DIGITS) for key, item in value.items()}
+        return {key: rounded(item, DIGITS + MORE_DIGITS.get(key, 0)) for key, item in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return [rounded(item) for item in value]
     array = np.asarray(value)
@@ -45,17 +46,25 @@ def rounded(value: Any, digits: int = DIGITS) -> Any:
 
 
 class JsonList:
-    """A json list on disk that is complete after every entry, whatever happens next."""
+    """A json list on disk that is complete after every entry, whatever happens next.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: of the file.
+        meta_info: makes it a dict instead, with `meta_info` and the list as `instance_info`, as in MMPose's demos.
+    """
+
+    def __init__(self, path: str | Path, meta_info: Mapping[str, Any] | None = None) -> None:
         self.file = Path(path).open('wb')
-        self.file.write(b'[\n]\n')
+        start, self.end = '[', '\n]\n'
+        if meta_info is not None:
+            start, self.end = f'{{"meta_info": {json.dumps(meta_info)},\n"instance_info": [', '\n]}\n'
+        self.file.write((start + self.end).encode())
         self.num_entries = 0
 
     def append(self, entry: Any) -> None:
         """Write one more entry, in a line of its own."""
-        text = (',\n' if self.num_entries else '\n') + json.dumps(entry, allow_nan=False) + '\n]\n'
-        self.file.seek(-len('\n]\n'), os.SEEK_CUR)
+        text = (',\n' if self.num_entries else '\n') + json.dumps(entry, allow_nan=False) + self.end
+        self.file.seek(-len(self.end), os.SEEK_CUR)
         self.file.write(text.encode())
         self.file.flush()
         self.num_entries += 1
@@ -168,6 +177,8 @@ class ResultFiles:
         vis_out_dir: folder of the pictures or, for a video, the video's own name; empty: none are written.
         posetrack_json: also write `<name>_posetrack.json`, in PoseTrack's layout.
         keypoint_names: of the model.
+        meta_info: of poses that will be lifted to 3D: the video's json becomes a dict with it, see `JsonList`; then
+            `lifted_files` takes the results once more.
     """
 
     def __init__(
@@ -177,8 +188,9 @@ class ResultFiles:
         vis_out_dir: str | Path = '',
         posetrack_json: bool = False,
         keypoint_names: Sequence[str] = (),
+        meta_info: Mapping[str, Any] | None = None,
     ) -> None:
-        self.is_video = source.is_video
+        self.is_video, self.meta_info = source.is_video, meta_info
         self.video: VideoFile | None = None
         self.lists: list[Any] = []
         self.predictions: JsonList | None = None
@@ -198,13 +210,14 @@ class ResultFiles:
             return
         if self.picture_folder:
             path = Path(vis_out_dir) if is_file else self.picture_folder / f'{source.name}.mp4'
-            refuse_to_overwrite(path, source.paths)
             self.video = VideoFile(path, source.fps)
+            for target in (path, lifted_path(path)) if meta_info else (path,):
+                refuse_to_overwrite(target, source.paths)
         if self.prediction_folder:
             if posetrack_json:
                 path = self.prediction_folder / f'{source.name}_posetrack.json'
                 self.posetrack = PoseTrackJson(path, source.name, keypoint_names)
-            self.predictions = JsonList(self.prediction_folder / f'{source.name}.json')
+            self.predictions = JsonList(self.prediction_folder / f'{source.name}.json', meta_info)
 
     @property
     def wants_pictures(self) -> bool:
@@ -228,6 +241,11 @@ class ResultFiles:
         elif self.picture_folder is not None and not cv2.imwrite(str(self.picture_folder / name), picture):
             raise OSError(f'{self.picture_folder / name} cannot be written')
 
+    def lifted_files(self) -> LiftedFiles:
+        """The files of a video's results in 3D."""
+        video = VideoFile(lifted_path(self.video.path), self.video.fps) if self.video else None
+        return LiftedFiles(Path(self.predictions.file.name) if self.predictions else None, video, self.meta_info)
+
     def close(self) -> None:
         """End all files."""
         for file in (self.predictions, self.posetrack, self.video):
@@ -239,6 +257,48 @@ class ResultFiles:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+class LiftedFiles:
+    """A video's results once more, now in 3D; a context.
+
+    The json replaces that of the 2D poses when it is complete. Interrupted, it leaves that one as it is.
+
+    Args:
+        predictions: the json file, if there is one.
+        video: for the pictures with 3D skeletons, if there is one.
+        meta_info: see `JsonList`.
+    """
+
+    def __init__(self, predictions: Path | None, video: VideoFile | None, meta_info: Mapping[str, Any] | None) -> None:
+        self.path, self.video = predictions, video
+        self.aside = predictions and predictions.with_name(f'.{predictions.name}.partial')
+        self.predictions = JsonList(self.aside, meta_info) if self.aside else None
+
+    def add(self, frame_id: int, instances: Sequence[Mapping[str, Any]], picture: np.ndarray | None) -> None:
+        """Write the people of a frame, and its picture (blue first) if there is one."""
+        if self.predictions is not None:
+            self.predictions.append({'frame_id': frame_id, 'instances': rounded(list(instances))})
+        if self.video is not None and picture is not None:
+            self.video.append(picture)
+
+    def __enter__(self) -> LiftedFiles:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.video is not None:
+            self.video.close()
+        if self.predictions is not None:
+            self.predictions.close()
+            if kind is None:
+                os.replace(self.aside, self.path)
+            else:
+                self.aside.unlink()
+
+
+def lifted_path(path: Path) -> Path:
+    """Where the video with 3D skeletons goes, beside the one without."""
+    return path.with_stem(f'{path.stem}_3d')
 
 
 def check_names_differ(paths: Sequence[str]) -> None:

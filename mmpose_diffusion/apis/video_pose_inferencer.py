@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,12 @@ from tqdm import tqdm
 from ..engine import find_config, load_config, load_weights
 from ..models.heads.sampling_options import SamplingOptions
 from ..visualization.ellipses import draw_ellipses
+from ..visualization.pose3d_picture import SkeletonPainter
 from .clip_window import KeyFrame, key_frames
 from .frame_sources import Frame, FrameSource, open_frames
 from .person_boxes import BoxFile, DetectedBoxes, GivenBoxes, PersonBoxes, PersonFinder, WholeImage, find_people
-from .result_files import ResultFiles
+from .pose_lifting import PoseTracks, TrackLifter, WaitingSamples, to_human36m_joints
+from .result_files import DIGITS, ResultFiles
 from .streaming import StreamingEstimator
 from .tracking import PoseTracker
 
@@ -41,8 +45,9 @@ class VideoPoseInferencer(Pose2DInferencer):
     Args:
         pose2d: path of a config, name of a config of this package, or a config.
         pose2d_weights: checkpoint.
-        pose3d: there is no lifting to 3D yet; must be None.
-        pose3d_weights: likewise.
+        pose3d: who lifts the poses of a video to 3D, once all of them are there: path, name or config of a
+            `DiffusionPoseLifter` for the joints of Human3.6M (D3DP, FinePOSE). None: poses stay 2D.
+        pose3d_weights: its checkpoint.
         device: 'cuda', 'cpu', ...; None: what is there.
         scope: the registry's scope.
         det_model: who finds the people: a detector's config (path, name of this package's, or name of MMDetection's),
@@ -54,7 +59,7 @@ class VideoPoseInferencer(Pose2DInferencer):
     """
 
     preprocess_kwargs: set = {'bboxes', 'bbox_thr', 'nms_thr', 'images_are_video', 'fps'}
-    forward_kwargs: set = {'stream', 'num_steps', 'num_hypotheses', 'seed'}
+    forward_kwargs: set = {'stream', 'num_steps', 'num_hypotheses', 'seed', 'action'}
     visualize_kwargs: set = Pose2DInferencer.visualize_kwargs | {'show_uncertainty'}
     postprocess_kwargs: set = {'pred_out_dir', 'posetrack_json'}
 
@@ -62,7 +67,7 @@ class VideoPoseInferencer(Pose2DInferencer):
         self,
         pose2d: str | Config | ConfigDict | None = None,
         pose2d_weights: str | None = None,
-        pose3d: str | None = None,
+        pose3d: str | Config | ConfigDict | None = None,
         pose3d_weights: str | None = None,
         device: str | None = None,
         scope: str = 'mmpose',
@@ -71,10 +76,8 @@ class VideoPoseInferencer(Pose2DInferencer):
         det_cat_ids: int | Sequence[int] | None = None,
         show_progress: bool = False,
     ) -> None:
-        if pose3d is not None or pose3d_weights is not None:
-            raise NotImplementedError(
-                f'pose3d={pose3d!r}: this package has no model that lifts poses to 3D yet; leave pose3d out'
-            )
+        if pose3d_weights is not None and pose3d is None:
+            raise ValueError(f'pose3d is missing: the config of the lifter with the weights {pose3d_weights}')
         if pose2d is None:
             raise ValueError('pose2d is missing: the path or name of a config')
         super().__init__(
@@ -89,6 +92,10 @@ class VideoPoseInferencer(Pose2DInferencer):
         )
         if pose2d_weights is not None:
             load_weights(self.model, pose2d_weights)  # MMPose would only log weights that are missing
+        self.lifter: TrackLifter | None = None
+        if pose3d is not None:
+            self._joints_for_lifting(np.zeros((1, self.model.dataset_meta['num_keypoints'], 2)))  # refuses others
+            self.lifter = TrackLifter(pose3d, pose3d_weights, next(self.model.parameters()).device)
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The config's own test pipeline, as its evaluation runs it."""
@@ -147,7 +154,9 @@ class VideoPoseInferencer(Pose2DInferencer):
             fps: frames per second, if the video does not say or says wrong.
             stream: compute each frame's features once, from crops that stand still while people stay inside (see
                 `StreamingEstimator`). Faster, and almost as accurate as a crop for each frame.
-            num_steps, num_hypotheses, seed: how a diffusion model is to sample, instead of as the config says.
+            num_steps, num_hypotheses, seed: how diffusion models are to sample, instead of as their configs say; with
+                `pose3d` that may be two.
+            action: what the people do, for a lifter that is told so in words (FinePOSE).
             pred_out_dir: folder of the json files.
             posetrack_json: also write PoseTrack's layout.
             kwargs: what MMPoseInferencer takes to draw: vis_out_dir, return_vis, show, kpt_thr, draw_bbox, ...; and
@@ -155,15 +164,21 @@ class VideoPoseInferencer(Pose2DInferencer):
 
         Returns:
             An iterator over the frames, each a dict with `predictions` (a list with the list of the frame's people) and
-            `visualization` (a list with the picture, or empty).
+            `visualization` (a list with the picture, or empty). With `pose3d` the first one comes when all frames have
+            been lifted, and people have `keypoints_3d`.
         """
+        if self.lifter is not None and (kwargs.get('stream') or str(inputs).startswith('webcam')):
+            raise ValueError(
+                'lifting to 3D looks at whole tracks, so it waits for the end of the video: it does not go with '
+                "stream=True or 'webcam'; leave one of them out"
+            )
         if out_dir is not None:
             kwargs = dict(vis_out_dir=f'{out_dir}/visualizations', pred_out_dir=f'{out_dir}/predictions') | kwargs
         reading, sampling, drawing, writing = self._dispatch_kwargs(**kwargs)
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         stream = sampling.pop('stream', False)
-        test_cfg = self._sampling_options(sampling, drawing)
+        test_cfg, lift = self._sampling_options(sampling, drawing)
         self.update_model_visualizer_settings(**drawing)
         test_cfg['output_heatmaps'] = drawing.get('draw_heatmap', False)
         source = open_frames(inputs, reading.pop('images_are_video', False), reading.pop('fps', None))
@@ -171,25 +186,63 @@ class VideoPoseInferencer(Pose2DInferencer):
             drawing['show'] = True
         if stream and not source.is_video:
             raise ValueError('stream=True is for videos; these images have nothing to do with each other')
-        finder = self._make_finder(**reading)
-        names = self.model.dataset_meta['keypoint_id2name']
-        files = ResultFiles(
-            source, vis_out_dir=drawing.pop('vis_out_dir', ''), keypoint_names=list(names.values()), **writing
-        )
-        return self._results(source, finder, files, batch_size, test_cfg, drawing, return_datasamples, stream)
-
-    def _sampling_options(self, sampling: Mapping[str, Any], drawing: Mapping[str, Any]) -> dict[str, Any]:
-        """The model's `test_cfg` with the caller's wishes for how to sample; refuses what has no effect."""
-        asked = {name: value for name, value in sampling.items() if value is not None}
-        if drawing.get('show_uncertainty'):
-            asked['output_hypotheses'] = True
-        if asked and not hasattr(self.model.head, 'sample_heatmaps'):
+        if lift is not None and not source.is_video:
             raise ValueError(
-                f'{sorted(asked)} are for diffusion models; {type(self.model.head).__name__} does not sample'
+                'lifting to 3D is for videos; images_are_video=True says that these images are the frames of one'
             )
-        test_cfg = {**(self.model.test_cfg or {}), **asked}
+        finder = self._make_finder(**reading)
+        names = list(self.model.dataset_meta['keypoint_id2name'].values())
+        meta_info = None if lift is None else {'keypoint_names': names, **self.lifter.meta}
+        files = ResultFiles(
+            source,
+            vis_out_dir=drawing.pop('vis_out_dir', ''),
+            keypoint_names=names,
+            meta_info=meta_info,
+            **writing,
+        )
+        returning = {'return_vis': drawing.pop('return_vis', False)}
+        poses = partial(self._poses, source, finder, files, batch_size, test_cfg, stream=stream)
+        if lift is None:
+            return results_of(poses(drawing | returning), return_datasamples, **returning)
+        poses = self._lifted_poses(source, poses(drawing), files, lift, drawing | {'show': False} | returning)
+        return results_of(poses, return_datasamples, **returning)
+
+    def _sampling_options(
+        self, sampling: Mapping[str, Any], drawing: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], Callable | None]:
+        """How to sample: the model's `test_cfg` with the caller's wishes, and a function that lifts tracks so.
+
+        What has no effect is refused.
+        """
+        asked = {name: value for name, value in sampling.items() if value is not None}
+        action = asked.pop('action', None)
+        samples_heatmaps = hasattr(self.model.head, 'sample_heatmaps')
+        samples_poses = self.lifter is not None and self.lifter.samples
+        if drawing.get('show_uncertainty') and not samples_heatmaps:
+            raise ValueError(f'show_uncertainty is for diffusion models; {self._head_name} does not sample')
+        if asked and not (samples_heatmaps or samples_poses):
+            raise ValueError(f'{sorted(asked)} are for diffusion models; {self._head_name} does not sample')
+        test_cfg = {**(self.model.test_cfg or {}), **(asked if samples_heatmaps else {})}
+        if drawing.get('show_uncertainty'):
+            test_cfg['output_hypotheses'] = True
         SamplingOptions.from_test_cfg(test_cfg)
-        return test_cfg
+        if self.lifter is None:
+            if action is not None:
+                raise ValueError(f'action={action!r} is for lifting to 3D: give pose3d, or leave it out')
+            return test_cfg, None
+        lifting_cfg = self.lifter.check(action, asked if samples_poses else {})
+        return test_cfg, partial(self.lifter.lift, action=action, test_cfg=lifting_cfg)
+
+    @property
+    def _head_name(self) -> str:
+        return type(self.model.head).__name__
+
+    def _joints_for_lifting(self, keypoints: np.ndarray) -> np.ndarray:
+        """Keypoints [P, K, 2] -> what the lifter reads [P, J, 2], from coordinates as they stand in the json.
+
+        The last bits of an estimate depend on how many clips are in a batch; those of 3D poses shall not.
+        """
+        return to_human36m_joints(np.round(keypoints, DIGITS), self.model.dataset_meta)
 
     def _make_finder(
         self, bboxes: Sequence[Any] | None = None, bbox_thr: float = 0.3, nms_thr: float = 0.3
@@ -206,7 +259,7 @@ class VideoPoseInferencer(Pose2DInferencer):
             self._init_detector(default['model'], default['weights'], default['cat_ids'], self.device)
         return DetectedBoxes(self.detector, self.det_cat_ids, bbox_thr, nms_thr)
 
-    def _results(
+    def _poses(
         self,
         source: FrameSource,
         finder: PersonFinder,
@@ -214,13 +267,12 @@ class VideoPoseInferencer(Pose2DInferencer):
         batch_size: int,
         test_cfg: dict[str, Any],
         drawing: dict[str, Any],
-        return_datasamples: bool,
         stream: bool,
-    ) -> Iterator[dict]:
+    ) -> Generator[tuple[KeyFrame, PoseDataSample, np.ndarray | None], None, None]:
         """Read, find, estimate, track, draw and write, frame by frame."""
         tracker = PoseTracker(self.model.dataset_meta['sigmas']) if source.is_video else None
         wants_pictures = files.wants_pictures or drawing.get('show') or drawing.get('return_vis')
-        reach = (-self.frame_offsets[0], self.frame_offsets[-1]) if source.is_video else (0, 0)
+        reach = self._reach(source)
         estimate = partial(self._slide, batch_size=batch_size)
         if stream:
             estimate = StreamingEstimator(
@@ -233,13 +285,48 @@ class VideoPoseInferencer(Pose2DInferencer):
             for key_frame, people in progress:
                 sample = self._merge(people, key_frame.frame)
                 self._add_track_ids(sample.pred_instances, key_frame.frame.people, tracker)
-                instances = as_dicts(sample.pred_instances)
                 picture = self._draw(key_frame, sample, source, drawing) if wants_pictures else None
-                files.add(key_frame.frame, instances, picture)
-                yield {
-                    'predictions': [sample if return_datasamples else instances],
-                    'visualization': [picture[..., ::-1]] if drawing.get('return_vis') and picture is not None else [],
-                }
+                files.add(key_frame.frame, as_dicts(sample.pred_instances), picture)
+                yield key_frame, sample, picture
+
+    def _reach(self, source: FrameSource) -> tuple[int, int]:
+        """How many frames before and after the key frame a clip has."""
+        return (-self.frame_offsets[0], self.frame_offsets[-1]) if source.is_video else (0, 0)
+
+    def _lifted_poses(
+        self, source: FrameSource, poses: Generator, files: ResultFiles, lift: Callable, drawing: dict[str, Any]
+    ) -> Generator[tuple[KeyFrame | None, PoseDataSample, np.ndarray | None], None, None]:
+        """Let the video pass in 2D, lift its tracks, then give and write each frame once more, with `keypoints_3d`.
+
+        The video is read again for the pictures.
+        """
+        tracks = PoseTracks()
+        with closing(poses), WaitingSamples() as waiting:
+            for key_frame, sample, _ in poses:
+                people = sample.pred_instances
+                if len(people):
+                    joints, size = self._joints_for_lifting(people.keypoints), key_frame.image.shape[1::-1]
+                    tracks.add(key_frame.frame.index, people.track_ids, joints, size)
+                waiting.append(sample)
+            sequences = tqdm(tracks.sequences(), desc='lifting', unit=' sequences', disable=not self.show_progress)
+            poses_3d = lift(sequences)
+            painter = SkeletonPainter(self.lifter.metainfo)
+            frames: Iterable[KeyFrame | None] = repeat(None, len(waiting))
+            if files.wants_pictures or drawing['return_vis']:
+                frames = key_frames(source, *self._reach(source))
+            with files.lifted_files() as lifted_files:
+                for frame_id, (sample, key_frame) in enumerate(zip(waiting, frames, strict=True)):
+                    people = sample.pred_instances
+                    in_frame = poses_3d.get(frame_id, {})
+                    people.keypoints_3d = np.array(
+                        [in_frame[track_id] for track_id in track_ids_of(people)], dtype=np.float32
+                    ).reshape(-1, self.lifter.num_joints, 3)
+                    picture = None if key_frame is None else self._draw(key_frame, sample, source, drawing)
+                    if picture is not None:
+                        labels = [f'track {track_id}' for track_id in track_ids_of(people)]
+                        picture = painter.beside(picture, people.keypoints_3d, labels)
+                    lifted_files.add(frame_id, as_dicts(people), picture)
+                    yield key_frame, sample, picture
 
     def _locate(self, source: FrameSource, finder: PersonFinder, batch_size: int) -> Iterator[Frame]:
         """The frames with their people; the finder sees `batch_size` frames at once."""
@@ -329,6 +416,21 @@ class VideoPoseInferencer(Pose2DInferencer):
         return draw_ellipses(picture, instances.keypoints[is_shown], covariances[is_shown], colors[is_shown])
 
 
+def results_of(poses: Generator, return_datasamples: bool, return_vis: bool) -> Iterator[dict]:
+    """Results in MMPose's form."""
+    with closing(poses):
+        for _, sample, picture in poses:
+            yield {
+                'predictions': [sample if return_datasamples else as_dicts(sample.pred_instances)],
+                'visualization': [picture[..., ::-1]] if return_vis and picture is not None else [],
+            }
+
+
+def track_ids_of(people: InstanceData) -> list[int]:
+    """Who the people of a frame are, as plain numbers."""
+    return people.track_ids.tolist() if len(people) else []
+
+
 def num_people(key: KeyFrame) -> int:
     """How many people a key frame has whose poses can be estimated."""
     return len(key.frame.people.boxes) if key.image is not None else 0
@@ -344,4 +446,6 @@ def as_dicts(instances: InstanceData) -> list[dict]:
             person['track_id'] = int(instances.track_ids[index])
         if 'keypoint_covariances' in instances:
             person['keypoint_covariances'] = instances.keypoint_covariances[index].tolist()
+        if 'keypoints_3d' in instances:
+            person['keypoints_3d'] = instances.keypoints_3d[index].tolist()
     return people

@@ -204,8 +204,6 @@ def test_results_come_while_the_video_is_read(inferencer, monkeypatch):
 
 
 def test_options_that_cannot_be_meant_are_refused_at_once(inferencer, config, frames):
-    with pytest.raises(NotImplementedError, match='3D'):
-        VideoPoseInferencer(config, pose3d='something')
     with pytest.raises(ValueError, match='HeatmapHead does not sample'):
         inferencer(frames, num_steps=2)
     with pytest.raises(ValueError, match='unknown argument'):
