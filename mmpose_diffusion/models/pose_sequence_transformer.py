@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +106,7 @@ def along_second_last(block: Callable[[Tensor], Tensor], tokens: Tensor) -> Tens
     return block(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
 
 
-def full_precision(tensor: Tensor) -> torch.autocast:
+def full_precision(tensor: Tensor) -> AbstractContextManager:
     """Switches mixed precision off: coordinates in and out of the network want more than its three digits."""
-    return torch.autocast(tensor.device.type, enabled=False)
+    device = tensor.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

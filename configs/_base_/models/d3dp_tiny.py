@@ -1,0 +1,7 @@
+# D3DP for one processor core: 27 frames, 0.2 million weights.
+_base_ = ['./d3dp.py']
+
+model = dict(
+    head=dict(denoiser=dict(num_frames=27, width=64, depth=3, num_heads=4, drop_path=0.0)),
+    test_cfg=dict(num_steps=5, num_hypotheses=5, hypotheses_per_pass=None),
+)
