@@ -21,7 +21,7 @@ TEST_CAMERAS = {**dict.fromkeys(('TS1', 'TS2', 'TS3', 'TS4'), STUDIO), **dict.fr
 
 @DATASETS.register_module()
 class MPIINF3DHPSequenceDataset(PoseSequenceDataset):
-    """MPI-INF-3DHP as 17 joints in camera axes, from the npz files that P-STMO and D3DP use; root is joint 14.
+    """MPI-INF-3DHP as 17 joints in camera axes, from the npz files that D3DP and FinePOSE use; root is joint 14.
 
     `ann_file` has the key `data`. For training (`data_train_3dhp_ori.npz`) it maps "S1 Seq1" to a list whose first
     element maps cameras to `data_3d` [N, 17, 3] (millimetres) and `data_2d` [N, 17, 2] (pixels, the annotation); for

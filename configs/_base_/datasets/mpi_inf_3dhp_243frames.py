@@ -1,4 +1,4 @@
-# MPI-INF-3DHP, true 2D input: data/mpi_inf_3dhp/{data_train_3dhp_ori,data_test_3dhp_ori}.npz, as P-STMO and D3DP make them.
+# MPI-INF-3DHP, true 2D input: data/mpi_inf_3dhp/{data_train_3dhp_ori,data_test_3dhp_ori}.npz, as D3DP and FinePOSE name them.
 data_mode = 'topdown'
 dataset_type = 'MPIINF3DHPSequenceDataset'
 data_root = 'data/mpi_inf_3dhp/'
