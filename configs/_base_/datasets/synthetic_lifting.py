@@ -1,9 +1,9 @@
 # 2D poses of an imagined detector -> 3D poses, in a synthetic world in the layout of VideoPose3D:
-#   python tools/dataset_tools/make_synthetic.py data/synthetic --split train --videos 0
-#   python tools/dataset_tools/make_synthetic.py data/synthetic --split val --videos 0
+#   python tools/dataset_tools/make_synthetic.py data/synthetic_motions --split train --videos 0
+#   python tools/dataset_tools/make_synthetic.py data/synthetic_motions --split val --videos 0
 data_mode = 'topdown'
 dataset_type = 'Human36mSequenceDataset'
-data_root = 'data/synthetic/'
+data_root = 'data/synthetic_motions/'
 
 num_frames = 27
 pipeline = [dict(type='PackPoseSequence')]
