@@ -63,10 +63,11 @@ def score_checkpoint(config: Config) -> dict[str, Any]:
 
 
 def box_source(config: Config) -> str:
-    """Where the boxes of people come from."""
-    if config.get('data_mode') != 'topdown':
+    """Where the boxes of people come from; lifting starts from 2D poses and has none."""
+    dataset = config.test_dataloader.dataset
+    if config.get('data_mode') != 'topdown' or 'keypoints_2d_file' in dataset:
         return 'none'
-    return config.test_dataloader.dataset.get('bbox_file') or 'ground truth'
+    return dataset.get('bbox_file') or 'ground truth'
 
 
 def plain_number(value: Any) -> float | None:

@@ -1,0 +1,58 @@
+"""D3DP and FinePOSE against a regression network on the same trunk: prompts, hypotheses and steps."""
+
+from mmpose_diffusion.engine import load_config
+
+seeds = (0, 1, 2)
+# Motions without videos. The people of `val` are others than those of `train`.
+worlds = dict(
+    train=dict(split='train', videos=0, motion_subjects=8, motion_frames=270, seed=0),
+    val=dict(split='val', videos=0, motion_subjects=2, motion_frames=54, seed=2),
+)
+train = dict(world='train', options={'train_dataloader.dataset.data_root': '{world}/'})
+tests = dict(val=dict(world='val', options={'test_dataloader.dataset.data_root': '{world}/'}))
+
+prompts = load_config('finepose_tiny_synthetic').model.head.denoiser.prompts
+models = {
+    'regression': dict(config='regression_tiny_synthetic'),
+    'D3DP': dict(config='d3dp_tiny_synthetic'),
+    'FinePOSE': dict(config='finepose_tiny_synthetic'),
+    'no part prompts': dict(
+        config='finepose_tiny_synthetic', options={'model.head.denoiser.prompts': [list(pair) for pair in prompts[:2]]}
+    ),
+    'no FPC': dict(config='finepose_tiny_synthetic', options={'model.head.denoiser.use_attention': False}),
+    'no PTS': dict(config='finepose_tiny_synthetic', options={'model.head.denoiser.use_stylization': False}),
+}
+
+
+def sampling(hypotheses: int, steps: int) -> dict:
+    """Test settings of a diffusion head."""
+    return {'model.test_cfg.num_hypotheses': hypotheses, 'model.test_cfg.num_steps': steps}
+
+
+rows = [
+    dict(name='regression, same trunk', model='regression'),
+    *(
+        dict(name=f'D3DP, {hypotheses} x {steps}', model='D3DP', test_options=sampling(hypotheses, steps))
+        for hypotheses in (1, 5, 20)
+        for steps in (1, 2, 5, 10)
+    ),
+    *(
+        dict(name=f'{name}, 5 x 5', model=model, test_options=sampling(5, 5))
+        for name, model in (
+            ('FinePOSE', 'FinePOSE'),
+            ('FinePOSE without part prompts', 'no part prompts'),
+            ('FinePOSE without FPC', 'no FPC'),
+            ('FinePOSE without PTS', 'no PTS'),
+        )
+    ),
+]
+reference = rows[0]['name']
+columns = {
+    'MPJPE of the mean': 'lifting/p_agg',
+    'JPMA': 'lifting/j_agg',
+    'JPMA, root estimated': 'lifting/j_agg_estimated_root',
+    'best per clip (oracle)': 'lifting/p_best_oracle',
+    'best per joint (oracle)': 'lifting/j_best_oracle',
+    'P-MPJPE': 'lifting/p_mpjpe',
+    'velocity error': 'lifting/velocity_error',
+}
