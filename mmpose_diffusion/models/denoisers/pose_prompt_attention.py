@@ -26,7 +26,8 @@ class PosePromptAttention(nn.Module):
         text_width: channels of a text token.
         num_heads: heads; must divide `width`.
         compat: as the released code, which mixes up the texts of a batch: of the rows (clip, hypothesis, joint), row r
-            looks at the text of clip r modulo B. The same where all clips of a batch show one action.
+            looks at the text of clip r modulo B. The same where all clips of a batch show one action; elsewhere the
+            answers depend on the batch and on how many hypotheses are computed at a time.
     """
 
     def __init__(self, width: int, text_width: int, num_heads: int, compat: bool = False) -> None:
