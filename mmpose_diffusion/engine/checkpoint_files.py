@@ -43,11 +43,17 @@ def history_method(cls: type, name: str) -> Any:
     return getattr(cls, name)
 
 
+def empty_bytes() -> bytes:
+    """Stand-in for ``bytes`` in checkpoints: an empty array, such as the sigmas of Human3.6M, calls it with nothing."""
+    return b''
+
+
 def allowed_types() -> dict[str, Any]:
     """Full name in a file -> what it stands for; nothing else than tensors and these is loaded."""
     allowed = {
         'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
         'builtins.getattr': history_method,
+        'builtins.bytes': empty_bytes,
         'numpy.ndarray': np.ndarray,
         'numpy.dtype': np.dtype,
     }

@@ -46,7 +46,13 @@ def training_state():
     return dict(
         state_dict=torch.nn.Linear(3, 2).state_dict(),
         message_hub=hub.state_dict(),
-        meta=dict(epoch=3, seed=np.int64(7), sigmas=np.array([0.5, 0.25], dtype=np.float32), name='x'),
+        meta=dict(
+            epoch=3,
+            seed=np.int64(7),
+            sigmas=np.array([0.5, 0.25], dtype=np.float32),
+            no_sigmas=np.array([], dtype=np.float32),  # as MMPose describes Human3.6M
+            name='x',
+        ),
     )
 
 
@@ -66,6 +72,7 @@ def test_training_checkpoint_loads_with_everything_in_it(tmp_path):
     assert isinstance(history, HistoryBuffer)
     assert history.mean() == pytest.approx(0.375)
     np.testing.assert_array_equal(loaded['meta']['sigmas'], state['meta']['sigmas'])
+    assert loaded['meta']['no_sigmas'].shape == (0,)
     assert loaded['meta']['seed'] == 7
 
 
