@@ -324,7 +324,7 @@ class VideoPoseInferencer(Pose2DInferencer):
                     picture = None if key_frame is None else self._draw(key_frame, sample, source, drawing)
                     if picture is not None:
                         labels = [f'track {track_id}' for track_id in track_ids_of(people)]
-                        picture = painter.beside(picture, people.keypoints_3d, labels)
+                        picture = painter.beside(picture, people.keypoints_3d, labels, people.bboxes[:, :2])
                     lifted_files.add(frame_id, as_dicts(people), picture)
                     yield key_frame, sample, picture
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 PAPER, FLOOR, INK = (255, 255, 255), (215, 215, 215), (60, 60, 60)
-REACH = 1.25  # metres from the middle of a cell to its edge
+REACH = 1.15  # metres from the root joint, in the middle of a cell, to the cell's edge
 AZIMUTH, ELEVATION = math.radians(35), math.radians(15)  # the view, from the camera's place to the right and upwards
 
 
@@ -28,8 +28,16 @@ class SkeletonPainter:
         self.links = [tuple(link) for link in metainfo['skeleton_links']]
         self.colors = np.asarray(metainfo['skeleton_link_colors'], dtype=int)[:, ::-1].tolist()  # blue first
 
-    def beside(self, picture: np.ndarray, poses: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-        """A picture [height, width, 3] with a square panel of its height on the right."""
+    def beside(self, picture: np.ndarray, poses: np.ndarray, labels: Sequence[str], corners: np.ndarray) -> np.ndarray:
+        """A picture [height, width, 3] with a square panel of its height on the right.
+
+        The labels also appear in the picture, at corners [P, 2], so that one sees whose skeleton is whose.
+        """
+        picture = np.ascontiguousarray(picture)
+        for label, corner in zip(labels, corners, strict=True):
+            place = tuple(np.maximum(np.round(corner), (0, 12)).astype(int).tolist())
+            for color, thickness in ((PAPER, 3), (INK, 1)):
+                write(picture, label, place, picture.shape[0] / 1000, color, thickness)
         return np.concatenate([picture, self.panel(poses, labels, picture.shape[0])], axis=1)
 
     def panel(self, poses: np.ndarray, labels: Sequence[str], size: int) -> np.ndarray:
@@ -55,7 +63,6 @@ class SkeletonPainter:
         height, width = cell.shape[:2]
         scale = min(height, width) / (2 * REACH)
         thickness = max(round(min(height, width) / 100), 1)
-        pose = pose - (pose.min(axis=0) + pose.max(axis=0)) / 2  # an arm held high must not leave the cell
 
         def place(points: np.ndarray) -> np.ndarray:
             return np.round(seen_from_the_side(points)[..., :2] * scale + (width / 2, height / 2)).astype(int)
@@ -71,9 +78,15 @@ class SkeletonPainter:
             cv2.line(cell, start, end, self.colors[link], 2 * thickness, cv2.LINE_AA)
         for joint in joints:
             cv2.circle(cell, tuple(map(int, joint)), thickness + 1, INK, -1, cv2.LINE_AA)
-        font = dict(fontFace=cv2.FONT_HERSHEY_SIMPLEX, fontScale=max(min(height, width) / 500, 0.3))
-        baseline = round(34 * font['fontScale'])
-        cv2.putText(cell, label, (baseline // 3, baseline), color=INK, thickness=1, lineType=cv2.LINE_AA, **font)
+        font_scale = min(height, width) / 500
+        write(cell, label, (4, max(round(34 * font_scale), 12)), font_scale, INK, 1)
+
+
+def write(
+    picture: np.ndarray, text: str, place: tuple[int, int], scale: float, color: tuple[int, ...], thickness: int
+) -> None:
+    """Write into a picture, large enough to be read; `place` is the lower left corner."""
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, max(scale, 0.35), color, thickness, cv2.LINE_AA)
 
 
 def seen_from_the_side(points: np.ndarray, azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> np.ndarray:
