@@ -31,4 +31,4 @@ def training_seconds(work_dir: str | Path) -> float:
     for iteration, entry in training_entries(work_dir).items():
         seconds += entry['time'] * (iteration - before)
         before = iteration
-    return round(seconds, 1)
+    return seconds

@@ -51,4 +51,4 @@ def test_log_of_our_configs_reaches_to_the_end_of_every_epoch(tmp_path):
     ).train()
     entries = training_entries(tmp_path)
     assert list(entries) == [2, 4, 5, 7, 9, 10]
-    assert 0 < training_seconds(tmp_path) <= 10 * max(entry['time'] for entry in entries.values()) + 0.05
+    assert 0 < training_seconds(tmp_path) <= 10 * max(entry['time'] for entry in entries.values())

@@ -9,6 +9,7 @@ num_frames = 243
 pipeline = [dict(type='PackPoseSequence')]
 
 train_dataloader = dict(
+    worker_init_fn=dict(type='seed_worker_from_epoch'),
     batch_size=4,
     num_workers=2,
     persistent_workers=True,

@@ -9,6 +9,7 @@ num_frames = 27
 pipeline = [dict(type='PackPoseSequence')]
 
 train_dataloader = dict(
+    worker_init_fn=dict(type='seed_worker_from_epoch'),
     batch_size=16,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),

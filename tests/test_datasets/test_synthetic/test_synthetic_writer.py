@@ -165,7 +165,7 @@ def test_people_hardly_seen_are_ignored_without_touching_others():
 
 @pytest.mark.parametrize(('change', 'message'), [
     ({'split': 'training'}, 'train, val, test'),
-    ({'videos': 0}, 'videos'),
+    ({'videos': -1}, 'videos'),
     ({'frames': 20_000}, 'at most 10000'),
     ({'people': 0}, 'between 1 and 12'),
     ({'motion_subjects': 0}, 'motion subjects'),
