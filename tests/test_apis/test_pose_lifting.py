@@ -234,6 +234,18 @@ def test_action_reaches_a_prompted_lifter(config, weights, prompted, frames, box
     assert walking != boxing
 
 
+def test_regression_lifts_and_does_not_sample(config, weights, frames, boxes, tmp_path):
+    lifter = Config.fromfile(ROOT / 'configs/body_3d_video/d3dp/regression_tiny_synthetic.py')
+    lifter.model.head.trunk.update(num_frames=LENGTH, width=16, depth=1, num_heads=2)
+    lifter_weights = save_random_weights(lifter, tmp_path / 'regression.pth')
+    inferencer = VideoPoseInferencer(config, weights, lifter, lifter_weights, device='cpu')
+    options = dict(images_are_video=True, bboxes=boxes[:2])
+    (person, *_), _ = people_of(inferencer(frames[:2], **options))
+    assert np.shape(person['keypoints_3d']) == (17, 3)
+    with pytest.raises(ValueError, match='num_steps.* are for diffusion models'):
+        inferencer(frames[:2], num_steps=2, **options)
+
+
 def test_what_cannot_be_lifted_is_refused_at_once(inferencer, config, weights, pose3d, frames, tmp_path):
     with pytest.raises(ValueError, match='waits for the end of the video'):
         inferencer(frames, images_are_video=True, stream=True, bboxes=[])
