@@ -1,6 +1,6 @@
 """Convert an official checkpoint of D3DP or FinePOSE into one for our configs.
 
-    python tools/model_converters/lifting_to_ours.py finepose_released_human36m_cpn_243frames best_epoch.bin finepose.pth
+    python tools/model_converters/lifting_to_ours.py finepose_released_human36m_cpn_243frames official.bin ours.pth
 
 The config says what the checkpoint must be: its frames, joints, sizes and prompts. Every weight is taken over by name
 and shape, and nothing may be left over: what does not fit is refused.
