@@ -5,7 +5,7 @@
     python tools/analysis_tools/benchmark_lifting.py d3dp_human36m_cpn_243frames --device cuda \\
         --cfg-options model.test_cfg.amp=bfloat16
     python tools/analysis_tools/benchmark_lifting.py finepose_human36m_cpn_243frames \\
-        --cfg-options model.head.denoiser.text_encoder.weights=None
+        --cfg-options model.head.denoiser.text_encoder.weights=random
 
 Works for every config of a lifting model; a regression head has no steps and one answer. A multiply-add counts as two
 FLOPs. `flip_test`, `hypotheses_per_pass` and `amp` are those of `test_cfg`. Weights are random, which does not matter.

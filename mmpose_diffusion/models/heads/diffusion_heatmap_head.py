@@ -20,7 +20,7 @@ from ...diffusion import DiffusionProcess, HypothesisNoise, MirrorAveraged, Samp
 from ...structures import describe_sample
 from ..denoisers import BaseHeatmapDenoiser
 from .hypothesis_outputs import add_hypotheses
-from .sampling_options import SamplingOptions, noise_for
+from .sampling_options import SamplingOptions, noise_for, refuse_unknown_options
 
 Features = Sequence[Tensor]  # the head reads the last one, [B, C, h, w]
 
@@ -114,6 +114,7 @@ class DiffusionHeatmapHead(BaseHead):
 
     def check_test_cfg(self, test_cfg: Mapping) -> SamplingOptions:
         """The sampling options of a `test_cfg`; what cannot be done is refused, by video models when they are built."""
+        refuse_unknown_options(test_cfg, (*SamplingOptions._fields, 'output_keypoint_indices'))  # MMPose's estimator
         options = SamplingOptions.from_test_cfg(test_cfg)
         self.process.steps(options.num_steps)
         return options

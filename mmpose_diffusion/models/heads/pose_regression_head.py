@@ -19,7 +19,7 @@ from .pose_sequence_outputs import (
     require_finite_poses,
     with_root_at_zero,
 )
-from .sampling_options import LiftingOptions
+from .sampling_options import LiftingOptions, refuse_unknown_options
 
 
 @MODELS.register_module()
@@ -45,7 +45,8 @@ class PoseRegressionHead(BaseHead):
         return self.trunk(self.trunk.embed(keypoints_2d))
 
     def check_test_cfg(self, test_cfg: Mapping) -> LiftingOptions:
-        """The options of a `test_cfg`."""
+        """The options of a `test_cfg`; those of sampling are refused, as nothing is sampled."""
+        refuse_unknown_options(test_cfg, ('flip_test', 'amp'))
         return LiftingOptions.from_test_cfg(test_cfg)
 
     @torch.no_grad()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -56,8 +57,9 @@ class LiftingOptions(NamedTuple):
 
     @classmethod
     def from_test_cfg(cls, test_cfg: Mapping[str, Any]) -> LiftingOptions:
-        """Take what concerns lifting out of a model's `test_cfg`."""
-        options = cls(**{name: test_cfg[name] for name in cls._fields if name in test_cfg})
+        """The options in a model's `test_cfg`."""
+        refuse_unknown_options(test_cfg, cls._fields)
+        options = cls(**test_cfg)
         check_seed(options.seed)
         check_count('num_hypotheses', options.num_hypotheses)
         if options.hypotheses_per_pass is not None:
@@ -69,6 +71,14 @@ class LiftingOptions(NamedTuple):
     def autocast(self, device: torch.device) -> AbstractContextManager:
         """Mixed precision, if it is wanted."""
         return nullcontext() if self.amp is None else torch.autocast(device.type, getattr(torch, self.amp))
+
+
+def refuse_unknown_options(test_cfg: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse misspelt names, which would be lost without a word."""
+    for name in test_cfg:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1) or known
+            raise ValueError(f'test_cfg has no option {name}; did you mean {" or ".join(close)}?')
 
 
 def check_seed(seed: Any) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from .base_text_encoder import BaseTextEncoder
 
 END_OF_TEXT = 49407
+RANDOM = 'random'
 
 
 @MODELS.register_module()
@@ -25,7 +26,8 @@ class CLIPTextEncoder(BaseTextEncoder):
 
     Args:
         weights: a file of CLIP's weights (`.safetensors`, or `.pt` of tensors), or a name that open_clip knows for
-            `model`, such as 'openai'. None: none are loaded; a checkpoint must bring them.
+            `model`, such as 'openai'. None: a checkpoint must bring them; until then nothing is read. 'random': none
+            are wanted, to measure time or to test.
         model: name of open_clip's model, or its text sizes (`width`, `heads`, `layers`, `context_length`).
         tokens_per_text: tokens that are kept of each text: start, words, end, padding, in this order. FinePOSE keeps 4,
             which cuts off the end of texts of more than two words.
@@ -50,13 +52,13 @@ class CLIPTextEncoder(BaseTextEncoder):
         activation = QuickGELU if quick_gelu else torch.nn.GELU
         self.tower = TextTransformer(**sizes, act_layer=activation, proj_type='none')
         self.tower.requires_grad_(False)
-        self.holds_weights = weights is None
+        self.holds_weights = weights == RANDOM
         self._register_load_state_dict_pre_hook(self._note_weights)
 
     def init_weights(self) -> None:
         """Load CLIP's weights: MMEngine calls this before training."""
         super().init_weights()
-        if self.weights is not None:
+        if self.weights not in (None, RANDOM):
             self.load_clip(self.weights)
 
     def load_clip(self, weights: str) -> None:
@@ -80,6 +82,7 @@ class CLIPTextEncoder(BaseTextEncoder):
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """N texts -> token embeddings [N, L, width], without positions."""
+        self._require_weights()
         table = self.tower.token_embedding
         return table(token_ids(texts)[:, : self.tokens_per_text].to(table.weight.device))
 
@@ -89,8 +92,7 @@ class CLIPTextEncoder(BaseTextEncoder):
 
     def forward(self, sequences: Tensor) -> Tensor:
         """Sequences [N, S, width] through all of CLIP's layers; every token sees those before it."""
-        if not self.holds_weights:
-            raise RuntimeError(f'{self._wanted(self.weights)} Neither they nor a checkpoint have been loaded.')
+        self._require_weights()
         length, limit = sequences.shape[1], self.tower.context_length
         if length > limit:
             raise ValueError(f'CLIP reads {limit} tokens at most, the prompts make {length}: shorten them')
@@ -105,14 +107,19 @@ class CLIPTextEncoder(BaseTextEncoder):
         known = open_clip.get_pretrained_cfg(self.model_name, weights) if self.model_name else {}
         return open_clip.download_pretrained(known) if known else weights
 
-    def _wanted(self, weights: str) -> str:
+    def _require_weights(self) -> None:
+        if not self.holds_weights:
+            raise RuntimeError(f'{self._wanted(self.weights)} Neither they nor a checkpoint have been loaded.')
+
+    def _wanted(self, weights: str | None) -> str:
+        name = '' if weights is None else f' {weights!r}'
         return (
-            f"CLIP's weights {weights!r} are wanted, as CLIPTextEncoder(weights=...): the path of "
+            f"CLIP's weights{name} are wanted, as CLIPTextEncoder(weights=...): the path of "
             'open_clip_model.safetensors (https://huggingface.co/timm/vit_base_patch32_clip_224.openai), or a name '
             'that open_clip can download, such as "openai"; OpenAI\'s own ViT-B-32.pt is a program, not a file of '
             'tensors, and is not loaded. Without weights: text_encoder=dict(type="PromptEmbeddingFile", '
             'path=...) reads embeddings made elsewhere, dict(type="LearnedPromptTable", texts=[...]) needs no file, '
-            'and weights=None is for checkpoints that hold CLIP already.'
+            'and weights=None waits for a checkpoint that holds CLIP already.'
         )
 
     def _note_weights(self, state_dict: Mapping[str, Any], prefix: str, *_: object) -> None:

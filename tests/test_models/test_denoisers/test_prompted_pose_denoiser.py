@@ -13,7 +13,7 @@ TEXTS = ['Walking', 'Photo', 'SittingDown', *(text for text, _ in HUMAN36M_PROMP
 TABLE = dict(type='LearnedPromptTable', texts=TEXTS, width=16)
 CLIP = dict(
     type='CLIPTextEncoder',
-    weights=None,
+    weights='random',
     model=dict(width=16, heads=2, layers=2, context_length=77, vocab_size=49408),
 )
 TINY = dict(type='PromptedPoseDenoiser', num_frames=9, width=32, depth=2, num_heads=4, text_layers=1, text_heads=2)

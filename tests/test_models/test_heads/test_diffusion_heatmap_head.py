@@ -370,6 +370,7 @@ def test_impossible_sampling_options_are_refused(options, message):
         (dict(num_steps=[3, 5]), 'strictly descending'),
         (dict(num_hypotheses=1.5), 'num_hypotheses must be an integer of at least 1'),
         (dict(seed='a'), 'seed must be an integer or None'),
+        (dict(num_step=4), 'test_cfg has no option num_step; did you mean num_steps?'),
     ],
 )
 def test_video_models_refuse_impossible_sampling_options_when_built(options, message):

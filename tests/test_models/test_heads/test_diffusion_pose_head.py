@@ -258,12 +258,19 @@ def test_poses_that_are_none_are_refused_by_name(kind):
         (dict(hypotheses_per_pass=0), 'test_cfg.hypotheses_per_pass must be an integer of at least 1'),
         (dict(amp='half'), 'test_cfg.amp must be one of'),
         (dict(num_steps=0), 'num_steps must be an integer from 1 to 1000'),
+        (dict(num_hypothesis=20), 'test_cfg has no option num_hypothesis; did you mean num_hypotheses?'),
+        (dict(output_heatmaps=True), 'test_cfg has no option output_heatmaps'),
     ],
 )
 def test_impossible_options_are_refused_when_the_model_is_built(options, message):
     head = dict(type='DiffusionPoseHead', denoiser=dict(type='PoseSequenceDenoiser', **SIZES))
     with pytest.raises(ValueError, match=message):
         MODELS.build(dict(type='DiffusionPoseLifter', head=head, test_cfg=options))
+
+
+def test_regression_refuses_options_of_sampling():
+    with pytest.raises(ValueError, match='test_cfg has no option num_steps; did you mean flip_test or amp'):
+        build('regression').predict(clips(), samples(clips()), dict(flip_test=True, num_steps=5))
 
 
 def test_parts_that_do_not_fit_are_refused():

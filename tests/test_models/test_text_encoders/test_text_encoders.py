@@ -76,13 +76,20 @@ def test_clip_is_frozen_but_lets_gradients_pass(clip_file):
     assert reached.tolist() == [True] * 5 + [False] * 2
 
 
-def test_a_checkpoint_of_the_model_brings_clip_along(clip_file):
-    trained, fresh = encoder_from(clip_file), MODELS.build(dict(type='CLIPTextEncoder', weights='gone', model=SIZES))
-    with pytest.raises(RuntimeError, match='Neither they nor a checkpoint have been loaded'):
-        fresh(torch.zeros(1, 7, 16))
+@pytest.mark.parametrize('weights', ['gone', None])
+def test_nothing_is_read_until_a_checkpoint_of_the_model_brings_clip_along(weights, clip_file):
+    trained, fresh = encoder_from(clip_file), MODELS.build(dict(type='CLIPTextEncoder', weights=weights, model=SIZES))
+    for read in (lambda: fresh.embed(['Walking']), lambda: fresh(torch.zeros(1, 7, 16))):
+        with pytest.raises(RuntimeError, match='open_clip_model.safetensors.*nor a checkpoint have been loaded'):
+            read()
     fresh.load_state_dict(trained.state_dict())
     sequence = torch.randn(2, 7, 16)
     torch.testing.assert_close(fresh.eval()(sequence), trained(sequence))
+
+
+def test_random_weights_are_had_by_asking_for_them():
+    encoder = encoder_from('random')
+    assert encoder(encoder.embed(['Walking'])).shape == (1, 4, 16)
 
 
 @pytest.mark.parametrize(
