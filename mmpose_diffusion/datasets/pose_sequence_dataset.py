@@ -212,8 +212,11 @@ class PoseSequenceDataset(BaseDataset, metaclass=ABCMeta):
         for kind, poses in (('2D', sequence.keypoints_2d), ('3D', sequence.positions_3d)):
             if poses.shape != expected[kind]:
                 raise ValueError(f'{sequence.label}: expected {kind} poses {expected[kind]}, got {poses.shape}')
-            if not np.isfinite(poses).all():
-                frame = int(np.argwhere(~np.isfinite(poses))[0, 0])
+            finite = np.isfinite(poses).all(axis=(1, 2))
+            if self.test_mode and kind == '3D':
+                finite |= ~sequence.valid  # such frames never count, but in training they do
+            if not finite.all():
+                frame = int(np.argmin(finite))
                 raise ValueError(f'{sequence.label}: the {kind} pose of frame {frame} is not finite')
         if total == 0:
             raise ValueError(f'{sequence.label} has no frames')

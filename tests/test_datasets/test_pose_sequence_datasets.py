@@ -311,6 +311,10 @@ def test_3dhp_test_files_have_cameras_and_frames_that_do_not_count(tmp_path):
     assert last['frame_annotated'].tolist() == [False, True, True, True]
     assert last['frame_valid'].tolist() == [False, False, True, True]
     assert (first['image_size'], last['image_size']) == ((2048, 2048), (1920, 1080))
+    data['TS1']['data_3d'][2] = np.nan
+    assert np.isnan(load_3dhp(tmp_path, data, test_mode=True)[0]['lifting_target'][2]).all()
+    with pytest.raises(ValueError, match='TS1: the 3D pose of frame 2 is not finite'):
+        load_3dhp(tmp_path, data)
     # Twice the focal length over the width of the sensor; the centre as a share of half the width, from the middle.
     np.testing.assert_allclose(first['camera'][:4], [1.465012, 1.465012, -0.00645768, 0.01858592])
     np.testing.assert_allclose(last['camera'][:4], [1.754149437, 1.754149437, -0.020981729, 0.0209799408])

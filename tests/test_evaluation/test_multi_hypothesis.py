@@ -207,6 +207,34 @@ def test_frame_errors_average_to_the_scores():
         np.testing.assert_allclose(frames[name][case['valid']].mean(), value)
 
 
+@pytest.mark.parametrize('name', ['hypotheses', 'target', 'keypoints_2d', 'root'])
+def test_frames_that_do_not_count_may_hold_anything_and_the_others_must_be_finite(name):
+    case = make_case()
+    expected = multi_hypothesis_errors(**case)
+    spoilt = case[name].copy()
+    frames = spoilt.swapaxes(1, 2) if name == 'hypotheses' else spoilt  # [B, T, ...], a view
+    frames[~case['valid']] = np.nan
+    assert multi_hypothesis_errors(**{**case, name: spoilt}) == expected
+    frames[1, 0, ..., 0] = np.inf
+    with pytest.raises(ValueError, match=f'{name} of clip 1, frame 0, which is valid, holds NaN or infinity'):
+        multi_hypothesis_errors(**{**case, name: spoilt})
+
+
+def test_cameras_of_clips_that_count_must_be_finite():
+    case = make_case()
+    case['camera'][2, 4] = np.nan
+    with pytest.raises(ValueError, match='camera of clip 2, frame 0'):
+        multi_hypothesis_errors(**case)
+    case['valid'][2] = False
+    assert np.isfinite(list(multi_hypothesis_errors(**case).values())).all()
+
+
+def test_the_mean_may_be_better_than_the_best_choice():
+    target = make_case()['target']
+    errors = multi_hypothesis_errors(np.stack([target - 0.1, target + 0.1], axis=1), target)
+    assert errors['p_agg'] < 1e-12 < errors['j_best_oracle']
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -216,7 +244,7 @@ def test_frame_errors_average_to_the_scores():
         ({'root': np.zeros((B, T, 3))}, r'expected root \(3, 5, 1, 3\)'),
         ({'keypoints_2d': np.zeros((B, T, J, 3))}, 'expected keypoints_2d'),
         ({'valid': np.zeros((B, T), bool)}, 'no frame is valid'),
-        ({'hypotheses': np.full((B, H, T, J, 3), np.nan)}, 'hypotheses of some valid frames are not finite'),
+        ({'keypoints_2d': np.full((B, T, J, 2), 500.0)}, 'with a median of 500, look like pixels'),
     ],
 )
 def test_bad_input_is_named(change, message):

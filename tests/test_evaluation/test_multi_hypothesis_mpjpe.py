@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 from mmengine.structures import InstanceData
@@ -95,8 +97,15 @@ def test_frames_without_a_trusted_annotation_never_count():
     changed = make_sample(0)
     changed['gt_instances'] = {**sample['gt_instances'], 'lifting_target': changed['gt_instances']['lifting_target']}
     changed['gt_instances']['lifting_target'][2] += 9
-    assert evaluate([sample]) == evaluate([changed])
-    assert evaluate([sample], count_repeats=True) == evaluate([changed], count_repeats=True)
+    spoilt = copy.deepcopy(sample)
+    for name in ('lifting_target', 'root_trajectory', 'keypoints_2d'):
+        spoilt['gt_instances'][name][2] = np.nan
+    for name in ('keypoints', 'keypoint_hypotheses'):
+        spoilt['pred_instances'][name][2] = np.nan
+    for options in ({}, {'count_repeats': True}):
+        expected = evaluate([sample], **options)
+        assert evaluate([changed], **options) == expected
+        assert evaluate([spoilt], **options) == expected
 
 
 def test_velocity_is_measured_across_chunks_and_once():

@@ -1,14 +1,18 @@
 """Errors of several hypotheses of 3D motion: what can be had without the truth, and oracles.
 
 `p_agg`, `j_agg` and `j_agg_estimated_root` are results. What ends in `_oracle` or `_oracle_batch` chooses hypotheses by
-their distance to the ground truth: a lower bound, to tell how good the hypotheses could be if they were chosen
-perfectly. The numbers that D3DP and FinePOSE call J-Best and P-Best are such oracles.
+their distance to the ground truth, to tell how good the hypotheses could be if they were chosen perfectly: no rule that
+chooses in the same way, one for each clip or one for each joint, has a smaller error. Averages are not bound by it: the
+mean of hypotheses on both sides of the truth is nearer to it than any of them. The numbers that D3DP and FinePOSE call
+J-Best and P-Best are such oracles.
 """
 
 import numpy as np
 
 from .camera_projection import project, undistort
 from .pose3d_errors import joint_errors
+
+OFF_SCREEN = 10.0  # normalised screen coordinates run from -1 to 1; pixels are far beyond this
 
 
 def multi_hypothesis_errors(
@@ -26,10 +30,10 @@ def multi_hypothesis_errors(
     Args:
         hypotheses: [B, H, T, J, 3] of B clips, root-relative.
         target: [B, T, J, 3], root-relative, in the same unit, which is that of the errors.
-        keypoints_2d: [B, T, J, 2] the 2D input, in normalised screen coordinates.
+        keypoints_2d: [B, T, J, 2] the 2D input, in normalised screen coordinates; pixels are refused.
         camera: [B, 9] of each clip, see `camera_projection`.
         root: [B, T, 1, 3] true places of the root in camera axes, in the same unit.
-        valid: [B, T] bool, frames that count; all by default.
+        valid: [B, T] bool, frames that count; all by default. What the others hold does not matter, be it NaN.
 
     Returns:
         p_agg: of the mean of the hypotheses.
@@ -60,7 +64,8 @@ def hypothesis_frame_errors(
     valid: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """As `multi_hypothesis_errors`, for each frame: [B, T]. What frames are valid matters for the choice of P-Best."""
-    hypotheses, target = _as_float64(hypotheses, target, keypoints_2d, camera, root, valid)
+    arrays = dict(hypotheses=hypotheses, target=target, keypoints_2d=keypoints_2d, camera=camera, root=root)
+    hypotheses, target, keypoints_2d, camera, root = _checked_float64(arrays, valid)
     errors = joint_errors(hypotheses, target[:, None])  # [B, H, T, J]
     clip_errors = np.sum(errors.mean(axis=-1), axis=-1, where=valid[:, None])  # [B, H]
     batch_choice = np.full(len(errors), clip_errors.sum(axis=0).argmin())
@@ -72,10 +77,9 @@ def hypothesis_frame_errors(
         'j_best_oracle': errors.min(axis=1),
     }
     if keypoints_2d is not None and camera is not None:
-        keypoints_2d, camera = np.asarray(keypoints_2d, dtype=np.float64), np.asarray(camera, dtype=np.float64)
         roots = {'j_agg_estimated_root': estimate_root(hypotheses, keypoints_2d[:, None], camera[:, None])}
         if root is not None:
-            roots['j_agg'] = np.asarray(root, dtype=np.float64)[:, None]
+            roots['j_agg'] = root[:, None]
         for name, place in roots.items():
             choice = nearest_projections(hypotheses + place, keypoints_2d, camera)  # [B, T, J]
             result[name] = np.take_along_axis(errors, choice[:, None], axis=1)[:, 0]
@@ -127,32 +131,41 @@ def estimate_root(poses: np.ndarray, keypoints_2d: np.ndarray, camera: np.ndarra
     return np.concatenate([mean_offset + mean_ray * depth, depth], axis=-1)
 
 
-def _as_float64(
-    hypotheses: np.ndarray,
-    target: np.ndarray,
-    keypoints_2d: np.ndarray | None,
-    camera: np.ndarray | None,
-    root: np.ndarray | None,
-    valid: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Hypotheses and target as float64; refuse shapes that do not fit and valid frames that are not finite."""
-    hypotheses, target = np.asarray(hypotheses, dtype=np.float64), np.asarray(target, dtype=np.float64)
+def _checked_float64(arrays: dict[str, np.ndarray | None], valid: np.ndarray) -> list[np.ndarray | None]:
+    """The arrays as float64; refuse shapes that do not fit, valid frames that are not finite, and pixels."""
+    arrays = {name: None if value is None else np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
+    hypotheses, target = arrays['hypotheses'], arrays['target']
     if hypotheses.ndim != 5 or target.shape != hypotheses.shape[:1] + hypotheses.shape[2:] or target.shape[-1] != 3:
         raise ValueError(
             f'expected hypotheses [B, H, T, J, 3] and target [B, T, J, 3], got {hypotheses.shape} and {target.shape}'
         )
     clips, frames, joints = target.shape[:3]
-    others = {
-        'keypoints_2d': (keypoints_2d, (clips, frames, joints, 2)),
-        'camera': (camera, (clips, 9)),
-        'root': (root, (clips, frames, 1, 3)),
-        'valid': (valid, (clips, frames)),
+    shapes = {
+        'keypoints_2d': (clips, frames, joints, 2),
+        'camera': (clips, 9),
+        'root': (clips, frames, 1, 3),
+        'valid': (clips, frames),
     }
-    for name, (value, shape) in others.items():
-        if value is not None and np.shape(value) != shape:
-            raise ValueError(f'expected {name} {shape}, got {np.shape(value)}')
-    finite = {'hypotheses': np.isfinite(hypotheses).all(axis=(1, 3, 4)), 'target': np.isfinite(target).all(axis=(2, 3))}
-    for name, is_finite in finite.items():
-        if not is_finite[valid].all():
-            raise ValueError(f'the {name} of some valid frames are not finite; the model may have diverged')
-    return hypotheses, target
+    for name, shape in shapes.items():
+        value = valid if name == 'valid' else arrays[name]
+        if value is not None and value.shape != shape:
+            raise ValueError(f'expected {name} {shape}, got {value.shape}')
+    for name, value in arrays.items():
+        if value is None:
+            continue
+        if name == 'hypotheses':
+            value = value.swapaxes(1, 2)
+        finite = np.isfinite(value.reshape(clips, 1 if name == 'camera' else frames, -1)).all(axis=-1)  # [B, T or 1]
+        if not (finite | ~valid).all():
+            clip, frame = np.argwhere(valid & ~finite)[0]
+            raise ValueError(
+                f'{name} of clip {clip}, frame {frame}, which is valid, holds NaN or infinity: mark such frames as not '
+                'valid; a model whose hypotheses are not finite may have diverged'
+            )
+    keypoints_2d = arrays['keypoints_2d']
+    if keypoints_2d is not None and (size := np.median(np.abs(keypoints_2d[valid]))) > OFF_SCREEN:
+        raise ValueError(
+            f'keypoints_2d, with a median of {size:.0f}, look like pixels: give normalised screen coordinates, see '
+            'camera_projection.normalise_points'
+        )
+    return list(arrays.values())

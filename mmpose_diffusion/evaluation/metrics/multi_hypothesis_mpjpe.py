@@ -107,7 +107,10 @@ class MultiHypothesisMPJPE(BaseMetric):
 
 
 def _read_chunk(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Arrays of a chunk, lengths in millimetres; refuse predictions that do not fit or are not finite."""
+    """Arrays of a chunk, lengths in millimetres; refuse predictions that do not fit or are not finite.
+
+    Poses of frames without a trusted annotation, which never count, may hold anything; they are put to zero.
+    """
     truth, prediction = sample['gt_instances'], sample['pred_instances']
     label = f'{sample["sequence"]}, person {sample["person"]}, frames from {sample["frame_ids"][0]} on'
     target = to_numpy(truth['lifting_target'])
@@ -122,15 +125,19 @@ def _read_chunk(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
         hypotheses = hypotheses.transpose(2, 0, 1, 3)
     else:
         hypotheses = predicted[None]
-    if not (np.isfinite(predicted).all() and np.isfinite(hypotheses).all()):
+    annotated = to_numpy(truth['frame_annotated']).astype(bool)
+    trusted = annotated[:, None, None]  # [F, 1, 1]
+    poses = {
+        name: np.where(trusted, MILLIMETRES * value.astype(np.float64), 0)
+        for name, value in (('target', target), ('predicted', predicted), ('hypotheses', hypotheses))
+    }
+    if not (np.isfinite(poses['predicted']).all() and np.isfinite(poses['hypotheses']).all()):
         raise ValueError(f'{label}: predicted poses are not finite; the model may have diverged')
-    lengths = {
-        'target': target, 'predicted': predicted, 'hypotheses': hypotheses, 'root': to_numpy(truth['root_trajectory'])
-    }  # fmt: skip
     return {
-        **{name: MILLIMETRES * value.astype(np.float64) for name, value in lengths.items()},
+        **poses,
+        'root': MILLIMETRES * to_numpy(truth['root_trajectory']).astype(np.float64),
         'keypoints_2d': to_numpy(truth['keypoints_2d']),
-        'annotated': to_numpy(truth['frame_annotated']).astype(bool),
+        'annotated': annotated,
         'valid': to_numpy(truth['frame_valid']).astype(bool),
     }
 
