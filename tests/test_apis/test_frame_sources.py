@@ -143,6 +143,17 @@ def test_what_cannot_be_read_is_named(inputs, error, message):
         list(open_frames(inputs))
 
 
+def test_a_camera_is_read_until_it_ends(tmp_path, monkeypatch):
+    """A video file in the place of the device; opening and reading are OpenCV's."""
+    images = pictures(10)
+    path, opened = write_video(tmp_path / 'device.avi', images, fps=15, codec='MJPG'), []
+    open_file = cv2.VideoCapture
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda number: opened.append(number) or open_file(path))
+    source = open_frames('webcam:1')
+    assert (opened, source.name, source.is_video, source.num_frames, source.fps) == ([1], 'webcam', True, None, 15)
+    np.testing.assert_allclose(brightness(source), [image.mean() for image in images], atol=3)
+
+
 def test_lists_hold_no_videos_and_folders_hold_images(tmp_path):
     path = write_video(tmp_path / 'walk.mp4', pictures(3))
     with pytest.raises(ValueError, match='walk.mp4 is a video'):
