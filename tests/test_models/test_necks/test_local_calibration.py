@@ -1,6 +1,7 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import deform_conv2d
 
 from mmpose_diffusion.models.necks.local_calibration import LocalCalibration, deformable_convolution
 
@@ -24,6 +25,21 @@ def test_offsets_in_cells_move_each_group_of_channels_and_modulation_scales_it()
     expected = torch.cat((torch.zeros(1, 2, 6, 8), 0.5 * maps[:, 2:]), dim=1)
     expected[:, :2, :-1, 2:] = maps[:, :2, 1:, :-2]
     torch.testing.assert_close(result, expected)
+
+
+def test_training_on_a_processor_computes_what_the_operator_does():
+    torch.manual_seed(0)
+    maps, weight, bias = torch.randn(2, 4, 5, 6), torch.randn(3, 4, 3, 3), torch.randn(3)
+    offsets, modulation = 2 * torch.randn(2, 36, 5, 6), torch.rand(2, 18, 5, 6)
+    leaves = [tensor.double().requires_grad_() for tensor in (maps, weight, bias, offsets, modulation)]
+    trained = deformable_convolution(*leaves, 2)
+    operator = deform_conv2d(leaves[0], leaves[3], *leaves[1:3], padding=2, dilation=2, mask=leaves[4])
+    with torch.no_grad():
+        torch.testing.assert_close(deformable_convolution(*leaves, 2), operator)
+    torch.testing.assert_close(trained, operator)
+    gradients = (torch.autograd.grad(result.sin().sum(), leaves) for result in (trained, operator))
+    for ours, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, reference)
 
 
 def test_predicts_small_offsets_and_a_modulation_around_one_for_each_tap_and_group():
