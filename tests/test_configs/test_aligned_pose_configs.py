@@ -101,7 +101,7 @@ def test_mutual_information_is_scaled_with_the_heatmaps_and_only_with_them(path)
     config = read(path)
     (loss,) = config.model.aux_losses
     factor = config.model.head.loss.get('loss_weight', 1)
-    assert factor == (20 if config.model.head.type == 'ResidualSimCCHead' else 1)
+    assert factor == (550 if config.model.head.type == 'ResidualSimCCHead' else 1)
     assert loss.weights == {term: factor * weight for term, weight in config.mutual_information.weights.items()}
     others = ('type', 'num_keypoints', 'temperature')
     assert [loss[name] for name in others] == [config.mutual_information[name] for name in others]

@@ -33,7 +33,8 @@ class ResidualSimCCHead(HeatmapHead):
     2022). The classifiers thus start from what the heatmap says and learn what it cannot: a cell is several pixels
     wide. What the variant's "residual module" adds to is nowhere said, this is our reading of it.
 
-    Losses: `loss_heatmap`, `loss_simcc`. Mutual information and the like hang on the estimator (`aux_losses`).
+    Losses: `loss_heatmap`, `loss_simcc` (in nats, whatever the size, k and batch). Mutual information and the like hang
+    on the estimator (`aux_losses`).
 
     `test_cfg` says how to decode, per model or per call of `predict`: `decode` ('heatmap', 'simcc' or 'fusion', the
     default: average in coordinate space, weighted by confidence), `flip_test`, `shift_heatmap` and `output_heatmaps`
@@ -47,7 +48,7 @@ class ResidualSimCCHead(HeatmapHead):
         in_channels: channels C of the feature map.
         out_channels: number K of keypoints.
         decoder: config of a `HeatmapSimCCLabel`, which also says how many bins and cells there are.
-        simcc_loss: config of a `KLDiscretLoss` between classifiers and labels.
+        simcc_loss: config of a `KLDiscretLoss` between classifiers and labels, which is brought to nats.
         heatmap_options: other arguments of HeatmapHead: `deconv_out_channels`, `loss` (of the heatmaps; its
             `loss_weight` balances the two) ....
     """
@@ -127,7 +128,7 @@ class ResidualSimCCHead(HeatmapHead):
         true_heatmaps, true_x, true_y, weights = self._targets(batch_data_samples)
         losses = dict(
             loss_heatmap=self.loss_module(heatmaps, true_heatmaps, weights),
-            loss_simcc=self.classifiers.loss_module((x, y), (true_x, true_y), weights),
+            loss_simcc=self._simcc_loss((x, y), (true_x, true_y), weights),
         )
         if (train_cfg or {}).get('compute_acc', True):
             counts = to_numpy(weights) > 0
@@ -139,6 +140,16 @@ class ResidualSimCCHead(HeatmapHead):
             for name, (_, accuracy, _) in accuracies.items():
                 losses[name] = torch.tensor(accuracy, device=heatmaps.device)
         return losses
+
+    def _simcc_loss(self, logits: tuple[Tensor, Tensor], labels: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
+        """KL(labels || classes) in nats: the sum of both axes, a mean over people and keypoints.
+
+        KLDiscretLoss averages over bins and sums over people, so its balance with the heatmaps would hold for one size
+        of the input, one split factor and one batch size alone.
+        """
+        loss = self.classifiers.loss_module
+        nats = [loss((x,), (target,), weights) * target.shape[-1] for x, target in zip(logits, labels, strict=True)]
+        return sum(nats) / len(weights)
 
     def _flip_tested(self, feats: Any, data_samples: Sequence[Any], test_cfg: Mapping) -> Outputs:
         """Heatmaps and probabilities of the bins; with `flip_test`, their average over both views.

@@ -98,7 +98,7 @@ def test_without_the_residual_the_classifiers_read_the_heatmaps():
 
 @pytest.mark.parametrize('split_factor', [1, 2, 3])
 @pytest.mark.parametrize('simcc_loss', [None, SHARP], ids=['plain', 'sharp'])
-def test_losses_are_those_of_mmpose(split_factor, simcc_loss):
+def test_heatmap_loss_and_accuracies_are_those_of_mmpose(split_factor, simcc_loss):
     head, data_samples = build(split_factor, simcc_loss=simcc_loss), samples(3, codec(split_factor))
     data_samples[0].gt_instance_labels.keypoint_weights[0, 1] = 0
     losses = head.loss((features(3),), data_samples)
@@ -111,9 +111,37 @@ def test_losses_are_those_of_mmpose(split_factor, simcc_loss):
     stock = SimCCHead(8, K, INPUT_SIZE, FEATURE_SIZE[::-1], split_factor, loss=simcc_loss or dict(type='KLDiscretLoss'))
     stock.forward = lambda feats: (x, y)
     expected = stock.loss((features(3),), data_samples)
-    torch.testing.assert_close(losses['loss_simcc'], expected['loss_kpt'])
     assert losses['acc_simcc'] == expected['acc_pose']
     assert set(head.loss((features(3),), data_samples, dict(compute_acc=False))) == {'loss_heatmap', 'loss_simcc'}
+
+
+@pytest.mark.parametrize('simcc_loss', [None, SHARP], ids=['plain', 'sharp'])
+def test_classification_loss_is_in_nats_per_person_and_does_not_depend_on_the_batch(simcc_loss):
+    head, data_samples = build(simcc_loss=simcc_loss), samples(3)
+    data_samples[0].gt_instance_labels.keypoint_weights[0, 1] = 0
+    _, *logits = head((features(3),))
+    expected, sharp = 0, head.classifiers.loss_module
+    for axis, values in zip('xy', logits, strict=True):
+        for person, sample in enumerate(data_samples):
+            labels = sample.gt_instance_labels[f'keypoint_{axis}_labels'][0]
+            labels = (sharp.label_beta * labels).softmax(-1) if sharp.label_softmax else labels
+            told = (sharp.beta * values[person]).log_softmax(-1)
+            nats = torch.where(labels > 0, labels * (labels.clamp(min=1e-45).log() - told), 0).sum(-1)
+            expected += (nats * sample.gt_instance_labels.keypoint_weights[0]).sum() / (3 * K)
+    torch.testing.assert_close(head.loss((features(3),), data_samples)['loss_simcc'], expected)
+    twice = head.loss((features(3).repeat(2, 1, 1, 1),), [*data_samples, *data_samples])
+    torch.testing.assert_close(twice['loss_simcc'], expected)
+
+
+def test_classification_loss_of_one_distribution_does_not_depend_on_the_split_factor():
+    values = []
+    for split_factor in (1, 2, 3):  # the label's width in pixels is the same
+        head, data_samples = build(split_factor), samples(2, codec(split_factor))
+        heatmaps, *_ = perfect_answer(head, data_samples)
+        pixels = [torch.arange(0, side, 1 / split_factor) for side in INPUT_SIZE]
+        answer(head, heatmaps, *((-((place - place.mean()) ** 2) / 200).expand(2, K, -1) for place in pixels))
+        values.append(head.loss(None, data_samples)['loss_simcc'].item())
+    assert values == pytest.approx([values[0]] * 3, rel=0.03)
 
 
 @pytest.mark.parametrize('branch', ['heatmap', 'simcc'])

@@ -15,20 +15,13 @@ term_weights = load_config('fami_pose_tiny_synthetic').model.aux_losses[0].weigh
 
 
 def split_factor(factor: int) -> dict:
-    """Options for so many bins per pixel; labels keep their width in pixels, and the classifiers' loss its weight.
-
-    That loss is a mean over bins, so its weight beside the heatmaps' would fall with their number.
-    """
+    """Options for so many bins per pixel; labels keep their width in pixels."""
     config = load_config('simcc_pose_tiny_synthetic')
-    finer = factor / config.simcc.simcc_split_ratio
     pipeline = [step.type for step in config.train_dataloader.dataset.pipeline]
-    labels = {
-        'simcc_split_ratio': float(factor),
-        'sigma': config.simcc.sigma * finer,
-    }
+    sigma = config.simcc.sigma * factor / config.simcc.simcc_split_ratio
+    labels = {'simcc_split_ratio': float(factor), 'sigma': sigma}
     encoder = f'train_dataloader.dataset.pipeline.{pipeline.index("GenerateTarget")}.encoder.simcc'
-    heatmap_weight = {'model.head.loss.loss_weight': config.model.head.loss.loss_weight / finer}
-    return {'model.head.decoder.simcc': labels, encoder: labels, **heatmap_weight, **no_mutual_information}
+    return {'model.head.decoder.simcc': labels, encoder: labels, **no_mutual_information}
 
 
 models = {
