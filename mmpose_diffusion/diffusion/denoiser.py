@@ -28,7 +28,7 @@ class MirrorAveraged(NamedTuple):
 
     Attributes:
         denoise: the denoiser.
-        mirror: its own inverse, [N, ...] -> [N, ...].
+        mirror: its own inverse (but for a column that a shift of one cell loses), [N, ...] -> [N, ...].
     """
 
     denoise: Denoiser

@@ -1,7 +1,7 @@
 """Noise schedules and solvers of the `diffusers` library by configuration, and explicit lists of steps for them."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ _SOLVER_OPTIONS = dict(
 _CHOICES = dict(
     algorithm_type=('dpmsolver++', 'sde-dpmsolver++'),
     variance_type=('fixed_small', 'fixed_small_log', 'fixed_large'),
+    solver_order=(1, 2, 3),
 )
 
 # diffusers clips to [-1, 1] unless told otherwise, but its solvers do not all know the option.
@@ -78,6 +79,8 @@ def build_schedule(config: dict | None = None) -> Schedule:
 
     diffusers is imported here, not with the package: it takes seconds.
     """
+    if not isinstance(config, Mapping | None):
+        raise TypeError(f"a scheduler is described by a dict such as dict(type='DDIMScheduler'), got {config!r}")
     options = dict(config or {})
     name = str(options.pop('type', 'DDIMScheduler'))
     if name not in _MODULES:
@@ -95,19 +98,28 @@ def build_schedule(config: dict | None = None) -> Schedule:
                 'Steps are chosen by num_steps or an explicit list, clamping by the signal range.'
             )
         if key in _CHOICES and options[key] not in _CHOICES[key]:
-            raise ValueError(f'{name}: {key} must be one of {", ".join(_CHOICES[key])}; got {options[key]!r}')
-    eta = float(options.pop('eta', 0.0))
-    if not 0 <= eta <= 1:
-        raise ValueError(f'{name}: eta must lie between 0 and 1, got {eta}')
+            raise ValueError(f'{name}: {key} must be one of {", ".join(map(str, _CHOICES[key]))}; got {options[key]!r}')
+    if options.get('algorithm_type') == 'sde-dpmsolver++' and options.get('solver_order') == 3:
+        raise ValueError(f'{name}: diffusers has no third order for sde-dpmsolver++; choose solver_order 1 or 2')
+    eta = options.pop('eta', 0.0)
+    if not isinstance(eta, int | float) or not 0 <= eta <= 1:
+        raise ValueError(f'{name}: eta must lie between 0 and 1, got {eta!r}')
     options = {**_NOISE_DEFAULTS, **_SWITCHED_OFF.get(name, {}), **options, 'prediction_type': 'sample'}
     if name == 'LCMScheduler':  # the length of its own list of steps, which is not used but must not exceed T
         options['original_inference_steps'] = min(50, options['num_train_timesteps'])
     scheduler_class = getattr(importlib.import_module(f'diffusers.schedulers.{_MODULES[name]}'), name)
     try:
         scheduler = scheduler_class(**options)
-    except NotImplementedError as error:
-        raise ValueError(f'{name} does not know one of its options: {error}') from error
-    schedule = Schedule(scheduler, prediction_type, scheduler.alphas_cumprod.double(), eta)
+    except Exception as error:
+        raise ValueError(f'{name} refuses its options {dict(config or {})}: {error}') from error
+    schedule = Schedule(scheduler, prediction_type, scheduler.alphas_cumprod.double(), float(eta))
+    left = schedule.alphas_cumprod
+    falls = len(left) > 0 and left[0] < 1 and bool((left.diff() <= 0).all())
+    if not falls or not left[-1] >= 0 or left[:-1].eq(0).any():
+        raise ValueError(
+            f'{name}: num_train_timesteps, beta_start, beta_end or trained_betas make no noise schedule: the share of '
+            f'the signal has to fall from below 1 to 0 at the earliest in the last step; options {dict(config or {})}'
+        )
     if prediction_type == 'epsilon' and schedule.alphas_cumprod[-1] == 0:
         raise ValueError(
             f'{name}: prediction_type "epsilon" cannot start from pure noise '
@@ -131,7 +143,9 @@ def evenly_spaced_steps(num_steps: int, num_train_steps: int) -> list[int]:
 
 def validate_steps(steps: Sequence[int], num_train_steps: int) -> list[int]:
     """Checks an explicit list of steps: strictly descending, all within the training schedule."""
-    steps = [int(step) for step in steps]
+    steps = list(steps)
+    if any(isinstance(step, bool) or not isinstance(step, int) for step in steps):
+        raise ValueError(f'steps must be integers (num_steps as a list names them), got {steps}')
     if not steps or any(later >= earlier for earlier, later in pairwise(steps)):
         raise ValueError(f'steps must be strictly descending and not empty, got {steps}')
     if steps[0] >= num_train_steps or steps[-1] < 0:

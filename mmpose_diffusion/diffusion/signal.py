@@ -1,5 +1,6 @@
 """The range of the diffused signal: how far it stands out of unit noise, and where it is cut off."""
 
+import math
 from typing import NamedTuple
 
 from torch import Tensor
@@ -28,9 +29,9 @@ class SignalRange(NamedTuple):
         """Returns itself, or says which of the numbers makes no sense."""
         if not self.low < self.high:
             raise ValueError(f'signal range: low must be below high, got low={self.low}, high={self.high}')
-        if not self.scale > 0:
-            raise ValueError(f'signal range: scale must be positive, got {self.scale}')
-        if self.clamp is not None and self.clamp < 1:
+        if not 0 < self.scale < math.inf:
+            raise ValueError(f'signal range: scale must be positive and finite, got {self.scale}')
+        if self.clamp is not None and not self.clamp >= 1:
             raise ValueError(
                 f'signal range: clamp is in multiples of the scale and must not cut the data itself, '
                 f'so it is None or at least 1; got {self.clamp}'

@@ -47,8 +47,6 @@ def _library_solver(schedule: Schedule, steps: list[int]) -> Solver:
     scheduler.set_timesteps(1)
     scheduler.timesteps = torch.tensor(steps)
     scheduler.num_inference_steps = len(steps)
-    if name == 'DDPMScheduler':
-        scheduler.custom_timesteps = True  # previous_timestep() looks it up in our list
     if name in ('DPMSolverMultistepScheduler', 'UniPCMultistepScheduler'):
         scheduler.sigmas = noise_to_signal(schedule.alphas_cumprod, steps)
     takes_noise = name != 'UniPCMultistepScheduler'

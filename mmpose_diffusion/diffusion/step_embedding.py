@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 def sinusoidal_embedding(step: Tensor, width: int) -> Tensor:
     """Steps [N] -> [N, width]: sines, then cosines, with wave lengths from 2 pi to 20000 pi."""
-    if width < 4 or width % 2:
-        raise ValueError(f'the width of a step embedding must be even and at least 4, got {width}')
     half = width // 2
     frequencies = torch.exp(torch.arange(half, device=step.device) * (-math.log(10000) / (half - 1)))
     angles = step.float()[:, None] * frequencies  # [N, half]
@@ -21,6 +19,8 @@ class StepEmbedding(nn.Module):
 
     def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
+        if width < 4 or width % 2:
+            raise ValueError(f'the width of a step embedding (step_width) must be even and at least 4, got {width}')
         hidden = hidden or 2 * width
         self.width = width
         self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))

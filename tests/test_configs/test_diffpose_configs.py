@@ -58,6 +58,11 @@ def test_every_config_agrees_with_itself(path):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_process_and_epoch_draws_noise_of_its_own(path):
+    assert 'EpochSeedHook' in [hook.type for hook in load_config(path).custom_hooks]
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_config_builds_a_model_that_makes_heatmaps_of_the_codec(path):
     config = load_config(str(path))
     init_default_scope('mmpose')

@@ -65,4 +65,4 @@ def test_step_embedding_tells_all_steps_apart():
     torch.testing.assert_close(embedded[5, :16], torch.sin(5 * 10000 ** (-torch.arange(16) / 15)))
     assert StepEmbedding(32)(torch.tensor([0, 999])).shape == (2, 32)
     with pytest.raises(ValueError, match='even and at least 4'):
-        sinusoidal_embedding(torch.arange(3), 7)
+        StepEmbedding(7)

@@ -29,10 +29,15 @@ def test_impossible_number_of_steps_is_refused_with_the_limits(num_steps):
         evenly_spaced_steps(num_steps, 1000)
 
 
-@pytest.mark.parametrize('steps', [[], [5, 5], [3, 7], [1000, 2], [4, -1]])
+@pytest.mark.parametrize('steps', [[], [5, 5], [3, 7], [1000, 2], [4, -1], [900.7, 100.2], [True], ['a'], [[1]]])
 def test_explicit_steps_must_descend_within_the_schedule(steps):
     with pytest.raises(ValueError, match='steps must'):
         validate_steps(steps, 1000)
+
+
+def test_a_scheduler_that_is_no_dict_is_refused():
+    with pytest.raises(TypeError, match="a scheduler is described by a dict.*got 'DDIM'"):
+        build_schedule('DDIM')
 
 
 @pytest.mark.parametrize('name', SUPPORTED_SCHEDULERS)
@@ -54,6 +59,14 @@ def test_cosine_schedule_has_the_known_values():
     assert alphas_cumprod[list(expected)].tolist() == pytest.approx(list(expected.values()), rel=1e-4)
 
 
+NO_SCHEDULES = (
+    dict(beta_start=-1.0),
+    dict(beta_end=2.0),
+    dict(beta_start=float('nan')),
+    dict(num_train_timesteps=0),
+)
+
+
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
@@ -66,11 +79,20 @@ def test_cosine_schedule_has_the_known_values():
         (dict(type='DDPMScheduler', timestep_spacing='trailing'), 'does not take .timestep_spacing.'),
         (dict(type='LCMScheduler', eta=1.0), 'does not take .eta.'),
         (dict(type='DDIMScheduler', eta=2.0), 'eta must lie between 0 and 1'),
-        (dict(type='DDIMScheduler', beta_schedule='cosine'), 'does not know one of its options'),
+        (dict(type='DDIMScheduler', eta=None), 'eta must lie between 0 and 1'),
+        (dict(type='DDIMScheduler', beta_schedule='cosine'), 'refuses its options.*cosine'),
+        (dict(type='DDIMScheduler', num_train_timesteps=10.5), 'refuses its options|make no noise schedule'),
+        (dict(type='DDIMScheduler', beta_start='a'), 'refuses its options'),
+        *((dict(type='DDIMScheduler', **bad), 'no noise schedule') for bad in NO_SCHEDULES),
         (dict(type='DDIMScheduler', prediction_type='epsilon', rescale_betas_zero_snr=True), 'pure noise'),
         (dict(type='DPMSolverMultistepScheduler', euler_at_final=True), 'does not take .euler_at_final.'),
         (dict(type='DPMSolverMultistepScheduler', algorithm_type='dpmsolver'), r'one of dpmsolver\+\+, sde-dpm'),
         (dict(type='DPMSolverMultistepScheduler', algorithm_type='deis'), r'one of dpmsolver\+\+, sde-dpm'),
+        (dict(type='DPMSolverMultistepScheduler', solver_order=0), 'solver_order must be one of 1, 2, 3'),
+        (
+            dict(type='DPMSolverMultistepScheduler', algorithm_type='sde-dpmsolver++', solver_order=3),
+            'no third order for sde-dpmsolver',
+        ),
         (dict(type='DDPMScheduler', variance_type='learned_range'), 'variance_type must be one of fixed_small'),
     ],
 )

@@ -26,6 +26,8 @@ model = dict(
     ),
     test_cfg=dict(num_steps=1, num_hypotheses=1, seed=0),
 )
+# MMPose's hook, and one that gives every process and epoch noise of its own.
+custom_hooks = [dict(type='SyncBuffersHook'), dict(type='EpochSeedHook')]
 optim_wrapper = dict(
     constructor='VisionTransformerLayerDecay',
     paramwise_cfg=dict(_delete_=True, layer_decay_rate=0.75),

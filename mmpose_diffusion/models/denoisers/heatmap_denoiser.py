@@ -49,7 +49,7 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
         step_width: channels of the step embedding.
         output_bias: what the untrained network answers everywhere; -1 is an empty heatmap in the diffusion's units,
             for networks that predict noise or v it should be 0.
-        norm_cfg: normalisation; None means groups of 8 channels.
+        norm_cfg: normalisation; None means group normalisation with 8 groups.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -76,6 +76,10 @@ class HeatmapDenoiser(BaseHeatmapDenoiser):
         check_fusion(fusion)
         if list(scales) != sorted(set(scales), reverse=True) or not scales or not all(map(power_of_two, scales)):
             raise ValueError(f'scales must be descending powers of two, such as (4, 2, 1); got {tuple(scales)}')
+        if not all(map(power_of_two, attention_scales)):
+            raise ValueError(f'attention_scales must be powers of two such as (4,), got {tuple(attention_scales)}')
+        if min(num_refine_layers, num_mix_layers) < 0:
+            raise ValueError(f'num_refine_layers {num_refine_layers} and num_mix_layers {num_mix_layers} start at 0')
         norm_cfg = norm_cfg or dict(type='GN', num_groups=8)
         self.upsample_factor, self.scales = upsample_factor, tuple(scales)
         self.pyramid = ConditionPyramid(in_channels, feature_channels, upsample_factor, scales, norm_cfg)

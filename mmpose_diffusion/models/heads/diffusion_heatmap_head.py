@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.structures import InstanceData, PixelData
+from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.models.heads import BaseHead
 from mmpose.models.utils.tta import flip_heatmaps
@@ -67,15 +68,23 @@ class DiffusionHeatmapHead(BaseHead):
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if draws_per_clip < 1:
-            raise ValueError(f'DiffusionHeatmapHead: draws_per_clip must be at least 1, got {draws_per_clip}')
+        for name, count in (('out_channels', out_channels), ('draws_per_clip', draws_per_clip)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f'DiffusionHeatmapHead: {name} must be an integer of at least 1, got {count!r}')
         self.in_channels, self.out_channels, self.draws_per_clip = in_channels, out_channels, draws_per_clip
         channels = dict(in_channels=in_channels, out_channels=out_channels)
         self.denoiser = MODELS.build({'type': 'HeatmapDenoiser', **(denoiser or {}), **channels})
         if not isinstance(self.denoiser, BaseHeatmapDenoiser):
             raise TypeError(f'{type(self.denoiser).__name__} must be a BaseHeatmapDenoiser: derive it from that class')
+        for name in signal or {}:
+            if name not in ('scale', 'clamp'):
+                raise ValueError(f'DiffusionHeatmapHead: signal takes scale and clamp, not {name}')
         self.process = DiffusionProcess(scheduler, dict(signal or {}, low=0.0, high=1.0))
         self.aggregator = MODELS.build(aggregator or dict(type='MeanHeatmap'))
+        if not hasattr(self.aggregator, 'merges'):
+            raise TypeError(
+                f'{type(self.aggregator).__name__} does not merge hypotheses: use MeanHeatmap or another one'
+            )
         self.loss_module = MODELS.build(loss or dict(type='KeypointMSELoss', use_target_weight=True))
         self.decoder = None if decoder is None else build_gaussian_codec(decoder)
 
@@ -228,7 +237,8 @@ class DiffusionHeatmapHead(BaseHead):
 def build_gaussian_codec(config: dict) -> Any:
     """Build a codec whose heatmaps are one map in [0, 1] for each keypoint, which is what is diffused."""
     codec = KEYPOINT_CODECS.build(config)
-    if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian' or not hasattr(codec, 'heatmap_size'):
+    gaussian = getattr(codec, 'heatmap_type', 'gaussian') == 'gaussian'
+    if not gaussian or not isinstance(codec, MSRAHeatmap | UDPHeatmap):
         raise ValueError(
             f'DiffusionHeatmapHead diffuses Gaussian heatmaps, {config} makes something else: '
             "use MSRAHeatmap, or UDPHeatmap with heatmap_type='gaussian'"

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from ...diffusion import HypothesisNoise, seed_from
@@ -99,7 +100,8 @@ def sample_identity(metainfo: Mapping[str, Any]) -> tuple:
     Samples that say nothing about themselves all have the same identity, hence the same noise.
     """
     if metainfo.get('id') is not None:
-        return ('annotation', metainfo.get('img_id'), metainfo['id'])
+        numbers = (metainfo.get('img_id'), metainfo['id'])  # NumPy's print differently
+        return ('annotation', *(number.item() if isinstance(number, np.generic) else number for number in numbers))
     crop = [
         [round(float(value), 3) for value in metainfo[name]] if metainfo.get(name) is not None else None
         for name in ('input_center', 'input_scale')

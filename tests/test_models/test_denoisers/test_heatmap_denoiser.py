@@ -127,6 +127,8 @@ def test_untrained_network_answers_with_empty_heatmaps():
         (dict(scales=(3, 1)), 'descending powers of two'),
         (dict(scales=()), 'descending powers of two'),
         (dict(upsample_factor=3), 'upsample_factor must be a power of two'),
+        (dict(attention_scales=(3,)), 'attention_scales must be powers of two'),
+        (dict(num_mix_layers=-1), 'num_mix_layers -1'),
     ],
 )
 def test_impossible_options_are_refused(options, message):

@@ -69,8 +69,9 @@ def test_loss_trains_every_parameter_and_reports_accuracy():
     assert not [name for name, weight in head.named_parameters() if weight.grad is None or not weight.grad.any()]
 
 
-def test_loss_of_the_perfect_answer_is_zero_and_of_an_empty_one_is_the_heatmap_error():
-    head = build(denoiser=dict(type='PeakDenoiser'))
+@pytest.mark.parametrize('draws_per_clip', [1, 3])
+def test_loss_of_the_perfect_answer_is_zero_and_of_an_empty_one_is_the_heatmap_error(draws_per_clip):
+    head = build(denoiser=dict(type='PeakDenoiser'), draws_per_clip=draws_per_clip)
     data_samples = samples()
     heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in data_samples])
     head.denoiser.prepare = lambda _: heatmaps * 2 - 1
@@ -170,6 +171,9 @@ def test_identity_without_annotation_is_the_crop():
     for changed in (dict(crop, img_path='b.jpg'), dict(crop, input_center=np.array([1.0, 5.0])), dict(crop, id=1)):
         assert sample_identity(changed) != sample_identity(crop)
     assert sample_identity(dict(id=1, img_id=2)) != sample_identity(dict(id=1, img_id=3))
+    assert repr(sample_identity(dict(id=np.int64(1), img_id=np.int64(2)))) == repr(
+        sample_identity(dict(id=1, img_id=2))
+    )
 
 
 def test_flip_test_gives_the_mirror_image_the_mirrored_heatmaps():
@@ -381,16 +385,29 @@ def test_video_models_refuse_impossible_sampling_options_when_built(options, mes
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(draws_per_clip=0), 'draws_per_clip must be at least 1'),
+        (dict(draws_per_clip=0), 'draws_per_clip must be an integer of at least 1'),
+        (dict(draws_per_clip=1.5), 'draws_per_clip must be an integer of at least 1'),
+        (dict(out_channels=0), 'out_channels must be an integer of at least 1'),
+        (dict(denoiser=dict(DENOISER, step_width=7)), 'step_width'),
         (dict(scheduler=dict(type='Magic')), 'unknown scheduler type'),
         (dict(signal=dict(scale=-1)), 'scale must be positive'),
+        (dict(signal=dict(high=2.0)), 'signal takes scale and clamp, not high'),
         (dict(decoder=dict(CODECS['heatmap'], type='UDPHeatmap', heatmap_type='combined')), "heatmap_type='gaussian'"),
         (dict(decoder=CODECS['simcc']), 'diffuses Gaussian heatmaps'),
+        (
+            dict(decoder=dict(type='SPR', input_size=(64, 96), heatmap_size=(16, 24), sigma=2)),
+            'diffuses Gaussian heatmaps',
+        ),
     ],
 )
 def test_impossible_heads_are_refused_when_built(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_an_aggregator_of_something_else_is_refused():
+    with pytest.raises(TypeError, match='KeypointMSELoss does not merge hypotheses'):
+        build(aggregator=dict(type='KeypointMSELoss'))
 
 
 def test_a_denoiser_of_something_else_is_refused():
