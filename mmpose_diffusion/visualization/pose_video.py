@@ -119,9 +119,9 @@ def write_animation(frames_bgr: Iterable[np.ndarray], path: str | Path, frames_p
         raise ValueError(f'There are no frames to write to {path}')
     if path.suffix == '.gif':
         frames = [first, *frames]
-        # One palette for all frames: smaller, and colours do not flicker.
+        # One palette for all frames: smaller, and colours do not flicker. An octree keeps the colours of thin lines.
         sample = np.concatenate(frames[:: max(len(frames) // 8, 1)])
-        palette = Image.fromarray(sample[..., ::-1]).quantize(256)
+        palette = Image.fromarray(sample[..., ::-1]).quantize(256, Image.Quantize.FASTOCTREE)
         pictures = [
             Image.fromarray(frame[..., ::-1]).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
         ]
