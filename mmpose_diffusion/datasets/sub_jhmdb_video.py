@@ -83,6 +83,7 @@ class SubJHMDBVideoDataset(VideoPoseDataset):
                             'video': video.name,
                             'key_frame_index': index,
                             'track_id': int(annotation.get('track_id', 0)),
+                            'raw_ann_info': annotation,
                         }
                     )
         self._log_summary(f'{len(samples)} people in {len(self._video_frames)} videos', skipped)

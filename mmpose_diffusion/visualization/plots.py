@@ -38,7 +38,7 @@ def plot_training(losses: Mapping[str, Curve], scores: Mapping[str, Curve]) -> b
         if scores:
             right = axes.twinx()
             right.spines['top'].set_visible(False)
-            right.set(ylabel='AP, %', ylim=(0, 100))
+            right.set(ylabel='score, %', ylim=(0, 100))
             for name, (steps, values) in scores.items():
                 handles += right.plot(steps, values, 'o--', color='#333', markersize=5, label=name)
                 labels.append(name)

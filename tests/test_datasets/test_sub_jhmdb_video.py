@@ -52,6 +52,7 @@ def test_each_frame_is_a_sample_counted_from_zero(root):
     np.testing.assert_allclose(first['keypoints'][0, 0], (10, 20))
     assert first['bbox'].tolist() == [[19, 9, 99, 49]]  # the mask's first and last column and row
     assert first['flip_indices'][3] == 4
+    assert first['raw_ann_info']['id'] == first['id']  # by which metrics know an annotated box
 
 
 def test_without_masks_boxes_lie_around_the_keypoints(root):

@@ -22,9 +22,11 @@ def make_sample(offsets, visible=None, identity=0, **annotation):
     """Somebody whose 17 keypoints are predicted `offsets` [17, 2] away from where they are."""
     exact = np.random.default_rng(identity).uniform(200, 400, (17, 2))
     visible = np.ones(17) if visible is None else visible
-    person = {'keypoints': np.column_stack([exact, visible]).ravel().tolist(), 'bbox_head': [0, 0, 30, 40]}
-    sample = PoseDataSample(metainfo={'id': identity, 'img_path': 'a.jpg', 'raw_ann_info': {**person, **annotation}})
+    counted_from_one = np.column_stack([exact + 1, visible]).ravel().tolist()  # as in files of JHMDB
+    person = {'keypoints': counted_from_one, 'bbox_head': [0, 0, 30, 40], **annotation}
+    sample = PoseDataSample(metainfo={'id': identity, 'img_path': 'a.jpg', 'raw_ann_info': person})
     sample.set_metainfo(CROP)
+    sample.gt_instances = InstanceData(keypoints=exact[None], keypoints_visible=visible[None])
     sample.pred_instances = InstanceData(keypoints=(exact + offsets)[None])
     return sample
 
@@ -66,7 +68,7 @@ def test_subsets_are_measured_from_the_exact_places():
     occlusion[NAMES.index('left_ear')] = 2
     exact = predicted.copy()
     exact[wrist] += (6, 8)
-    sample.raw_ann_info['keypoints'] = [0] * 51
+    sample.gt_instances.keypoints_visible[:] = 0
     sample.raw_ann_info['synthetic'] = dict(
         keypoints_exact=exact.tolist(), occlusion=occlusion.tolist(), motion=[0] * 17, exposure=0.6
     )

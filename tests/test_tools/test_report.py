@@ -1,16 +1,18 @@
-"""The report of real, small evaluations: of DiffPose with all sections, and of a model and of boxes without most."""
+"""The report of real, small evaluations: of DiffPose with all sections, of models, boxes and data sets without most."""
 
 import importlib.util
 import json
 import re
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from scipy.io import savemat
 
 from mmpose_diffusion.engine import load_config
 
@@ -19,6 +21,45 @@ from .conftest import ROOT
 SIZES = 'model.head.denoiser.'
 SMALL = [f'{SIZES}{name}=8' for name in ('feature_channels', 'lookup_channels', 'mix_channels', 'token_width')]
 FOLDER = ROOT / 'tools/analysis_tools'
+
+# A clip model on clips of sub-JHMDB: no sizes of heads, 15 joints, files that count pixels from one.
+SUB_JHMDB = """
+_base_ = [
+    '{root}/configs/_base_/schedules/tiny.py', '{root}/configs/_base_/models/tiny_heatmap.py',
+    '{root}/configs/_base_/datasets/sub_jhmdb_256x256.py']
+model = dict(
+    head=dict(
+        _delete_=True, type='DiffusionHeatmapHead', in_channels=128, out_channels=15,
+        denoiser=dict(type='HeatmapDenoiser', upsample_factor=4, feature_channels=8, lookup_channels=8,
+                      mix_channels=8, token_width=8), decoder=_base_.codec),
+    test_cfg=dict(num_steps=2, num_hypotheses=3, seed=0))
+test_dataloader = dict(dataset=dict(data_root='{data}/'))
+"""
+# An image model of MMPose's own estimator on MMPose's own data set.
+COCO = """
+_base_ = ['{root}/configs/body_2d_video/diffpose/diffusion_image_vit_base_coco_256x192.py']
+model = dict(
+    backbone=dict(
+        _delete_=True, type='TimmVisionTransformer', img_size=(256, 192),
+        arch=dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=64)),
+    head=dict(
+        in_channels=32, denoiser=dict(feature_channels=8, lookup_channels=8, mix_channels=8, token_width=8)),
+    test_cfg=dict(num_steps=2, num_hypotheses=3))
+test_dataloader = dict(
+    dataset=dict(data_root='{data}/', ann_file='coco.json', bbox_file=None, data_prefix=dict(img='')))
+test_evaluator = dict(ann_file='{data}/coco.json')
+"""
+# A clip model scored by PoseTrack AP and by AP of OKS.
+BOTH_SCORES = """
+_base_ = [
+    '{root}/configs/body_2d_video/baselines/support_fusion_tiny_synthetic.py',
+    '{root}/configs/_base_/evaluation/coco_oks.py']
+test_dataloader = dict(dataset=dict(data_root='{data}/'), batch_sampler=dict(num_workers=0))
+test_evaluator = [
+    dict(type='PoseTrackAP', ann_dir='annotations/val', data_root='{data}/'), _base_.coco_oks]
+"""
+# Where joints of JHMDB are among PoseTrack's; the belly (None) is between shoulders and hips.
+JHMDB_JOINTS = [1, None, 2, 6, 5, 12, 11, 8, 7, 14, 13, 10, 9, 16, 15]
 
 
 @pytest.fixture
@@ -38,19 +79,21 @@ def load_tool(monkeypatch):
 
 @pytest.fixture
 def write_report(tmp_path, world, monkeypatch, load_tool):
-    """Run the command for an untrained model; returns the page."""
+    """Run the command for an untrained model on the synthetic world or the config's own data; returns the page."""
     report = load_tool('report')
 
-    def write(name, *options):
+    def write(name, *options, data_root=f'{world}/'):
         torch.manual_seed(0)
         config = load_config(name)
         sizes = dict(option.split('=') for option in options if option.startswith(SIZES))
         config.merge_from_dict({size: int(value) for size, value in sizes.items()})
         model = MODELS.build(config.model)
         torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'untrained.pth')
-        settings = [f'test_dataloader.dataset.data_root={world}/', f'test_evaluator.data_root={world}/']
-        settings += ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
-        settings += ['test_dataloader.batch_sampler.num_workers=0']
+        settings = ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
+        if data_root:
+            settings += [f'test_dataloader.dataset.data_root={data_root}', f'test_evaluator.data_root={data_root}']
+        if config.test_dataloader.get('batch_sampler'):
+            settings += ['test_dataloader.batch_sampler.num_workers=0']
         out = tmp_path / 'new/report.html'
         words = ['report.py', name, tmp_path / 'untrained.pth', '--out', out, '--cfg-options', *settings, *options]
         monkeypatch.setattr(sys, 'argv', list(map(str, words)))
@@ -124,6 +167,81 @@ def test_boxes_of_a_detector_are_named_and_nobody_is_called_best_or_worst(write_
     assert '<h2>Worst people</h2>' not in page
     assert 'those of a detector' in section(page, 'How far off joints are')
     assert [row[0] for row in table_rows(section(page, 'Average precision by joint'))] == ['all, official']
+
+
+def write_config(folder, text, data):
+    path = folder / 'config.py'
+    path.write_text(text.format(root=ROOT, data=data))
+    return path
+
+
+def read_videos(world):
+    return [json.loads(path.read_text()) for path in sorted((world / 'annotations/val').glob('*.json'))]
+
+
+def test_sub_jhmdb_has_all_that_needs_no_size_of_heads(write_report, world, tmp_path):
+    data = tmp_path / 'jhmdb'
+    (data / 'sub_splits').mkdir(parents=True)
+    for number, video in enumerate(read_videos(world)):
+        folder = f'walk/walk{number}'
+        for kind in ('joint_positions', 'puppet_mask', 'Rename_Images'):
+            (data / kind / folder).mkdir(parents=True)
+        images = [cv2.imread(str(world / image['file_name'])) for image in video['images']]
+        masks = np.zeros((*images[0].shape[:2], len(images)), np.uint8)
+        masks[40:200, 100:200] = 1
+        people = [person for person in video['annotations'] if person['track_id'] == 0]
+        exact = np.array([person['synthetic']['keypoints_exact'] for person in people])  # [F, 17, 2]
+        belly = exact[:, [5, 6, 11, 12]].mean(axis=1)
+        joints = np.stack([belly if joint is None else exact[:, joint] for joint in JHMDB_JOINTS], axis=1)  # [F, 15, 2]
+        for frame, image in enumerate(images, start=1):
+            cv2.imwrite(str(data / 'Rename_Images' / folder / f'{frame:05d}.png'), image)
+        savemat(data / 'joint_positions' / folder / 'joint_positions.mat', {'pos_img': joints.transpose(2, 1, 0) + 1})
+        savemat(data / 'puppet_mask' / folder / 'puppet_mask.mat', {'part_mask': masks})
+    (data / 'sub_splits/walk_test_split1.txt').write_text('walk0.avi 2\nwalk1.avi 2')
+    page = write_report(write_config(tmp_path, SUB_JHMDB, data), data_root=None)
+    assert f'of {data}/joint_positions (SubJHMDBVideoDataset); boxes: ground truth' in page
+    figures = dict(table_rows(section(page, 'How this was made')))
+    assert f'<b>{float(figures["PCK"]):.3f}</b>PCK' in page.replace('\n', '')
+    assert 'JhmdbPCKAccuracy, not with PoseTrackAP' in section(page, 'Average precision by joint')
+    assert 'box diagonals' in section(page, 'How far off joints are')
+    assert len(table_rows(section(page, 'Steadiness over time'))) == 2
+    assert section(page, 'Does it know when it is unsure?').count('data:image/svg+xml') == 1
+    for title in ('Worst people', 'Best people'):
+        assert section(page, title).count('data:image/jpeg') == 2, f'{title}: one of each video'
+
+
+def test_images_of_coco_with_a_model_of_mmpose(write_report, world, tmp_path):
+    videos = read_videos(world)
+    people = []
+    for person in (person for video in videos for person in video['annotations']):
+        keypoints = np.array(person['keypoints']).reshape(17, 3)
+        keypoints[1:3] = 0  # eyes in COCO
+        keypoints[:, 2] *= 2
+        people.append(
+            {**person, 'keypoints': keypoints.ravel().tolist(), 'area': person['bbox'][2] * person['bbox'][3]}
+        )
+    images = [image for video in videos for image in video['images']]
+    categories = [dict(id=1, name='person')]
+    data = tmp_path / 'coco'
+    data.mkdir()
+    (data / 'images').symlink_to(world / 'images')
+    (data / 'coco.json').write_text(json.dumps(dict(images=images, annotations=people, categories=categories)))
+    page = write_report(write_config(tmp_path, COCO, data), data_root=None)
+    assert '(CocoDataset); boxes: ground truth' in page
+    figures = dict(table_rows(section(page, 'How this was made')))
+    assert f'<b>{float(figures["coco/AP"]):.3f}</b>COCO AP' in page.replace('\n', '')
+    assert 'single images' in section(page, 'Does it use time?')
+    assert 'no tracks to follow' in section(page, 'Steadiness over time')
+    assert section(page, 'Does it know when it is unsure?').count('data:image/svg+xml') == 1
+    assert section(page, 'From noise to pose').count('data:image/jpeg') == 2
+
+
+def test_posetrack_ap_and_ap_of_oks_stand_side_by_side(write_report, world, tmp_path):
+    page = write_report(write_config(tmp_path, BOTH_SCORES, world), data_root=None)
+    figures = dict(table_rows(section(page, 'How this was made')))
+    assert f'<b>{float(figures["posetrack/Mean AP"]):.1f}</b>PoseTrack AP' in page.replace('\n', '')
+    assert f'<b>{float(figures["coco/AP"]):.3f}</b>COCO AP' in page.replace('\n', '')
+    assert len(table_rows(section(page, 'Does it use time?'))) == 3
 
 
 def test_few_hypotheses_and_other_metrics_are_explained(load_tool, world, tmp_path):

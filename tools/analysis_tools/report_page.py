@@ -36,7 +36,7 @@ SUBSETS = {
     'posetrack_fast': 'fast',
 }
 GROUPS = {
-    'head': ('nose', 'head_bottom', 'head_top', 'left_eye', 'right_eye'),
+    'head': ('head', 'nose', 'head_bottom', 'head_top', 'left_eye', 'right_eye'),
     'shoulder': ('left_shoulder', 'right_shoulder'),
     'elbow': ('left_elbow', 'right_elbow'),
     'wrist': ('left_wrist', 'right_wrist'),
@@ -299,7 +299,7 @@ def read_curves(work_dir: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
             for name, value in entry.items():
                 if 'loss' in name:
                     losses.setdefault(name, {})[iteration] = value
-        for name in ('posetrack/Mean AP', 'coco/AP'):
+        for name in ('posetrack/Mean AP', 'coco/AP', 'PCK'):
             if name in entry:  # a validation is logged by epoch; it stands where the training was
                 scale = 1 if name.startswith('posetrack') else 100
                 scores.setdefault(f'{name} (validation)', {})[iteration] = scale * entry[name]

@@ -30,15 +30,17 @@ def read_annotated_person(sample: Mapping[str, Any], rule: SubsetRule, metric: s
             f'{label} has no {", ".join(missing)}: {metric} compares with the annotation of the box. Evaluate with '
             'ground-truth boxes (no bbox_file), and let the pipeline pack these keys'
         )
-    annotation = sample['raw_ann_info']
-    triplets = np.asarray(annotation['keypoints'], dtype=np.float64).reshape(-1, 3)
+    annotation, truth = sample['raw_ann_info'], sample['gt_instances']
+    # Not the keypoints of the annotation, which count pixels as its files do: from one in JHMDB.
+    exact = to_numpy(truth['keypoints'])
     predicted = to_numpy(sample['pred_instances']['keypoints'])
-    if predicted.shape != (1, len(triplets), 2):
-        raise ValueError(f'{label}: expected predictions of shape {(1, len(triplets), 2)}, got {predicted.shape}')
+    if predicted.shape != exact.shape or len(exact) != 1:
+        raise ValueError(f'{label}: expected one person of shape {exact.shape}, got predictions {predicted.shape}')
     if not np.isfinite(predicted).all():
         raise ValueError(f'{label}: predicted keypoints are not finite; the model may have diverged')
     head_size = annotated_head_size(annotation)
-    exact, is_counted = triplets[:, :2], triplets[:, 2] > 0
+    visible = to_numpy(truth['keypoints_visible'])  # [1, K], or [1, K, 2] with weights
+    exact, is_counted = exact[0], (visible[..., 0] if visible.ndim == 3 else visible)[0] > 0
     if rule.needs_facts:
         facts = read_joint_facts(annotation, label)
         exact, is_counted = facts.keypoints, rule.select(facts, np.array(head_size))
