@@ -48,16 +48,23 @@ def camera_from_entry(entry: Mapping[str, Any], label: str) -> Camera:
     in the constants of VideoPose3D, are recognised by their size: no camera stands a hundred metres away), `center`
     and `focal_length` are in pixels.
     """
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{label}: expected a dictionary with VideoPose3D's keys, got {entry!r}")
     missing = [key for key in ENTRY_KEYS if key not in entry]
     if missing:
         raise ValueError(f'{label}: a camera without {", ".join(missing)}')
-    size = int(entry['res_w']), int(entry['res_h'])
     vectors = {}
-    for key, count in zip(ENTRY_KEYS[2:], (4, 3, 2, 2, 3, 2), strict=True):
-        vectors[key] = np.asarray(entry[key], dtype=np.float64).reshape(-1)
+    for key, count in zip(ENTRY_KEYS, (1, 1, 4, 3, 2, 2, 3, 2), strict=True):
+        try:
+            vectors[key] = np.asarray(entry[key], dtype=np.float64).reshape(-1)
+        except (TypeError, ValueError):
+            vectors[key] = np.empty(0)
         if vectors[key].shape != (count,) or not np.isfinite(vectors[key]).all():
             raise ValueError(f'{label}: {key} must be {count} finite numbers, got {entry[key]}')
+    size = int(vectors['res_w'][0]), int(vectors['res_h'][0])
     w, x, y, z = vectors['orientation']
+    if min(size) < 1 or not vectors['orientation'].any():
+        raise ValueError(f'{label}: res_w and res_h must be at least 1 and orientation no zero, got {dict(entry)}')
     position = vectors['translation']
     intrinsic = np.concatenate([
         vectors['focal_length'] * 2 / size[0],
@@ -101,6 +108,9 @@ def cameras_from_entries(entries: Mapping[str, Sequence[Mapping[str, Any]]], lab
     """Cameras of each subject from dictionaries with VideoPose3D's keys."""
     if not isinstance(entries, Mapping):
         raise ValueError(f'{label}: expected a dictionary of subjects, got {type(entries).__name__}')
+    for subject, listed in entries.items():
+        if not isinstance(listed, Sequence) or isinstance(listed, str):
+            raise ValueError(f'{label}, {subject}: expected a list of cameras, got {listed!r}')
     return {
         subject: [camera_from_entry(entry, f'{label}, {subject}, camera {index}') for index, entry in enumerate(listed)]
         for subject, listed in entries.items()
@@ -112,21 +122,28 @@ def entries_from_mmpose(cameras: Mapping[tuple[str, str], Mapping[str, Any]], la
 
     MMPose keeps the tangential coefficients in the order of OpenCV, which is the reverse of the order here.
     """
+    if not isinstance(cameras, Mapping):
+        raise ValueError(f"{label}: expected MMPose's dictionary of cameras, got {type(cameras).__name__}")
+    for key, parameters in cameras.items():
+        if not (isinstance(key, tuple) and len(key) == 2 and isinstance(parameters, Mapping)):
+            raise ValueError(f"{label}: MMPose's dictionary maps (subject, camera) to parameters, this one has {key!r}")
     entries: dict[str, list[dict]] = {}
     for subject, name in sorted(cameras):
         parameters = cameras[subject, name]
         missing = [key for key in ('R', 'T', 'c', 'f', 'k', 'p', 'w', 'h') if key not in parameters]
         if missing:
             raise ValueError(f'{label}, {subject}, {name}: a camera without {", ".join(missing)}')
-        entries.setdefault(subject, []).append(
-            camera_entry(
+        try:
+            entry = camera_entry(
                 name,
                 (parameters['w'], parameters['h']),
                 Rotation.from_matrix(parameters['R']),
                 np.ravel(parameters['T']),
                 *(np.ravel(parameters[key]) for key in 'cfkp'),
             )
-        )
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{label}, {subject}, {name}: its parameters are no camera: {error}') from error
+        entries.setdefault(subject, []).append(entry)
     return entries
 
 

@@ -31,7 +31,10 @@ def read_metadata_cameras(path: str) -> dict[str, list[dict[str, Any]]]:
         raise ValueError(f'{path} is not a readable xml file: {error}') from error
     names = [element.text for element in root.findall('dbcameras/index2id/*')]
     text = root.findtext('w0')
-    numbers = np.array((text or '').strip('[] \n').split(), dtype=np.float64)
+    try:
+        numbers = np.array((text or '').strip('[] \n').split(), dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(f'{path}: w0 must hold the calibration numbers: {error}') from error
     boundary = SUBJECTS * CAMERAS * EXTRINSIC
     if len(names) != CAMERAS or len(numbers) < boundary + CAMERAS * INTRINSIC:
         raise ValueError(

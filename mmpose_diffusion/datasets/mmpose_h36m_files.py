@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from ..evaluation.functional.camera_projection import normalise_points
 from .cameras import Camera, read_camera_file
 from .human36m_layout import CAMERA_SIZES
-from .numpy_files import read_npz
+from .numpy_files import read_npy, read_npz
 from .pose_sequence_dataset import PoseSequence
 
 IMAGE_NAME = re.compile(r'(?:.*/)?((S\d+)_(.+)\.(\w+))_(\d+)\.\w+')  # S1_Directions_1.54138969_000001.jpg
@@ -35,7 +34,7 @@ def read_mmpose_h36m(
     """
     content = read_npz(path, ('imgname', 'S') if keypoints_2d_path else ('imgname', 'S', 'part'))
     names, positions = content['imgname'], content['S'][..., :3].astype(np.float32)
-    points = _load_detections(keypoints_2d_path) if keypoints_2d_path else content['part']
+    points = read_npy(keypoints_2d_path) if keypoints_2d_path else content['part']
     if not len(names) == len(positions) == len(points):
         raise ValueError(
             f'{path}: {len(names)} images, {len(positions)} 3D poses and {len(points)} 2D poses'
@@ -75,12 +74,6 @@ def read_mmpose_h36m(
             )
         )
     return sequences
-
-
-def _load_detections(path: str) -> np.ndarray:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'there is no file {path}')
-    return np.load(path, allow_pickle=False)
 
 
 def _cameras_by_name(path: str) -> dict[str, dict[str, Camera]]:

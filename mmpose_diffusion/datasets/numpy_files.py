@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import pickle
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +19,10 @@ import numpy as np
 from ..engine.checkpoint_files import allowed_types
 
 ENCODINGS = ('latin1', 'latin-1')
+
+
+class Refused(pickle.UnpicklingError):
+    """A file asks for more than arrays and plain values."""
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -31,8 +37,24 @@ class ArrayUnpickler(pickle.Unpickler):
             return _array_of_buffer  # how pickle protocol 5 writes an array
         kind = allowed_types().get(full_name)
         if kind is None or not full_name.startswith('numpy.'):
-            raise pickle.UnpicklingError(f'it asks for {full_name}')
+            raise Refused(f'it asks for {full_name}')
         return kind
+
+
+@contextmanager
+def reading(label: str) -> Iterator[None]:
+    """Say of a file that cannot be read which one it is and why."""
+    try:
+        yield
+    except Refused as error:
+        raise ValueError(
+            f'{label} was refused: it holds more than arrays and plain values, and loading it could run code ({error})'
+        ) from error
+    except Exception as error:  # of damaged files pickle, zip and zlib raise almost anything
+        raise ValueError(
+            f'{label} cannot be read; perhaps it is damaged, cut off, or another kind of file: get or make it again '
+            f'({type(error).__name__}: {error})'
+        ) from error
 
 
 def read_npz(path: str, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -54,13 +76,8 @@ def read_npz(path: str, wanted: tuple[str, ...], optional: tuple[str, ...] = ())
     values = {}
     with zipfile.ZipFile(path) as archive:
         for key in (*wanted, *(key for key in optional if key in present)):
-            try:
-                with archive.open(f'{key}.npy') as file:
-                    values[key] = _read_array(file)
-            except pickle.UnpicklingError as error:
-                raise _refused(f'{path}, {key},', error) from error
-            except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
-                raise ValueError(f'{path}: {key} cannot be read, perhaps the file is cut off: {error}') from error
+            with reading(f'{path}, {key},'), archive.open(f'{key}.npy') as file:
+                values[key] = _read_array(file)
     return values
 
 
@@ -68,24 +85,24 @@ def npz_keys(path: str) -> set[str]:
     """Names of the arrays in an npz file."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no file {path}')
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix('.npy') for name in archive.namelist()}
-    except zipfile.BadZipFile as error:
-        raise ValueError(f'{path} is not a readable npz file, perhaps cut off: {error}') from error
+    with reading(path), zipfile.ZipFile(path) as archive:
+        return {name.removesuffix('.npy') for name in archive.namelist()}
 
 
 def read_pickle(path: str) -> Any:
     """Read a pickle file of arrays and plain values."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no file {path}')
-    try:
-        with Path(path).open('rb') as file:
-            return ArrayUnpickler(file, encoding='latin1').load()
-    except pickle.UnpicklingError as error:
-        raise _refused(path, error) from error
-    except EOFError as error:
-        raise ValueError(f'{path} is not a readable pickle file, perhaps cut off: {error}') from error
+    with reading(path), Path(path).open('rb') as file:
+        return ArrayUnpickler(file, encoding='latin1').load()
+
+
+def read_npy(path: str) -> np.ndarray:
+    """Read the array of an npy file."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no file {path}')
+    with reading(path), Path(path).open('rb') as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _read_array(file: IO[bytes]) -> Any:
@@ -104,15 +121,9 @@ def _read_array(file: IO[bytes]) -> Any:
 
 def _bytes_of_text(text: str, encoding: str) -> bytes:
     if encoding not in ENCODINGS:
-        raise pickle.UnpicklingError(f'it asks for the codec {encoding}')
+        raise Refused(f'it asks for the codec {encoding}')
     return codecs.encode(text, encoding)
 
 
 def _array_of_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
     return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
-
-
-def _refused(label: str, error: Exception) -> ValueError:
-    return ValueError(
-        f'{label} was refused: it holds more than arrays and plain values, and loading it could run code ({error})'
-    )

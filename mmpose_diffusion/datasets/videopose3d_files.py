@@ -32,6 +32,9 @@ def read_videopose3d(
     """
     content = read_npz(path, ('positions_3d',), () if camera_path else ('cameras',))
     positions_3d, positions_2d = content['positions_3d'], read_npz(keypoints_2d_path, ('positions_2d',))['positions_2d']
+    for file, key, value in ((path, 'positions_3d', positions_3d), (keypoints_2d_path, 'positions_2d', positions_2d)):
+        if not isinstance(value, Mapping):
+            raise ValueError(f'{file}: expected a dictionary of subjects under {key}, got {type(value).__name__}')
     if camera_path:
         cameras = read_camera_file(camera_path)
     elif 'cameras' in content:

@@ -33,6 +33,8 @@ try:
 except ImportError:
     from numpy.core import multiarray
 
+# What is said of a file that asks for more than it may have; of a damaged one, something else is said.
+REFUSALS = ('GLOBAL', 'asks for', 'unrecognized', 'Can only')
 CAN_ALLOW_BY_NAME = tuple(int(part) for part in torch.__version__.split('.')[:2]) >= (2, 6)
 
 
@@ -112,15 +114,19 @@ def load_checkpoint_file(filename: str, map_location: Any = None) -> dict:
             __name__='restricted_pickle',
         )
         return torch.load(path, map_location=map_location, pickle_module=restricted, weights_only=False)
-    except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()
-        culprit = next((line.strip() for line in reason if 'GLOBAL' in line or 'asks for' in line), reason[0])
+    except Exception as error:  # of a damaged file pickle raises almost anything
+        reason = f'{type(error).__name__}: {error}'
+        if isinstance(error, pickle.UnpicklingError):
+            reason = 'it is no pickle of weights'  # torch would advise to load it whatever it does
+            lines = [line.strip() for line in str(error).splitlines() if any(word in line for word in REFUSALS)]
+            if lines:
+                raise ValueError(
+                    f'{filename} was refused: it holds more than weights and training statistics, and loading it could '
+                    f'run code ({lines[0]}). If you trust its author, ask for a file with nothing but the state dict.'
+                ) from error
         raise ValueError(
-            f'{filename} was refused: it holds more than weights and training statistics, and loading it could run '
-            f'code ({culprit}). If you trust its author, ask for a file with nothing but the state dict.'
+            f'{filename} is not a readable checkpoint; perhaps it is cut off, or another kind of file: {reason}'
         ) from error
-    except (RuntimeError, EOFError, safetensors.SafetensorError) as error:
-        raise ValueError(f'{filename} is not a readable checkpoint, perhaps cut off: {error}') from error
 
 
 def load_from_allow_list(filename: str, map_location: Any = None) -> dict:

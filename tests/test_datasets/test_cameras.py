@@ -138,8 +138,28 @@ def test_bad_camera_files_are_named(tmp_path, entries):
     path.write_text(json.dumps({'S1': [{'res_w': 1000, 'res_h': 1000}]}))
     with pytest.raises(ValueError, match='S1, camera 0: a camera without orientation, translation'):
         read_camera_file(str(path))
-    with pytest.raises(ValueError, match='orientation must be 4 finite numbers'):
-        camera_from_entry({**entries[0], 'orientation': [1, 0, 0]}, 'test')
+    path.write_text(json.dumps({'S1': 3}))
+    with pytest.raises(ValueError, match='S1: expected a list of cameras, got 3'):
+        read_camera_file(str(path))
+    for change, message in (
+        ({'orientation': [1, 0, 0]}, 'orientation must be 4 finite numbers'),
+        ({'orientation': [0, 0, 0, 0]}, 'orientation no zero'),
+        ({'res_w': 'wide'}, 'res_w must be 1 finite numbers, got wide'),
+    ):
+        with pytest.raises(ValueError, match=f'test: .*{message}'):
+            camera_from_entry({**entries[0], **change}, 'test')
+    with pytest.raises(ValueError, match='expected a dictionary with .* keys, got 3'):
+        camera_from_entry(3, 'test')
+    path = tmp_path / 'cameras.pkl'
+    parameters = dict.fromkeys('RTcfkpwh', 1)
+    for content, message in (
+        ([1], 'dictionary of cameras, got list'),
+        ({'S1': {}}, "this one has 'S1'"),
+        ({('S1', '5'): parameters}, 'S1, 5: its parameters are no camera'),
+    ):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match=rf'cameras\.pkl.*{message}'):
+            read_camera_file(str(path))
 
 
 def test_look_at_and_quaternions_agree(entries):

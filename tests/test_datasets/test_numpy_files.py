@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmpose_diffusion.datasets.numpy_files import read_npz, read_pickle
+from mmpose_diffusion.datasets.numpy_files import read_npy, read_npz, read_pickle
 
 
 class Attack:
@@ -66,9 +66,35 @@ def test_missing_keys_and_damaged_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='there is no file'):
         read_npz(str(tmp_path / 'b.npz'), ('first',))
     (tmp_path / 'cut.npz').write_bytes((tmp_path / 'a.npz').read_bytes()[:500])
-    with pytest.raises(ValueError, match=r'cut\.npz is not a readable npz file'):
+    with pytest.raises(ValueError, match=r'cut\.npz cannot be read; .* get or make it again'):
         read_npz(str(tmp_path / 'cut.npz'), ('first',))
     with zipfile.ZipFile(tmp_path / 'short.npz', 'w') as archive, zipfile.ZipFile(tmp_path / 'a.npz') as whole:
         archive.writestr('first.npy', whole.read('first.npy')[:400])
-    with pytest.raises(ValueError, match=r'short\.npz: first cannot be read'):
+    with pytest.raises(ValueError, match=r'short\.npz, first, cannot be read'):
         read_npz(str(tmp_path / 'short.npz'), ('first',))
+
+
+def damaged(content, seed):
+    """The bytes cut off somewhere, or four of them changed."""
+    random = np.random.default_rng(seed)
+    place = int(random.integers(len(content)))
+    return content[:place] if seed % 3 == 0 else content[:place] + random.bytes(4) + content[place + 4 :]
+
+
+def test_damage_of_any_kind_is_reported_with_the_name_of_the_file_and_not_as_an_attack(tmp_path):
+    poses = {'S1': {'Walking': np.random.default_rng(0).normal(size=(50, 3))}}
+    np.savez_compressed(tmp_path / 'a.npz', poses=np.array(poses, dtype=object), plain=np.arange(50.0))
+    np.save(tmp_path / 'a.npy', np.arange(50.0))
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(poses))
+    readers = {'a.npz': lambda path: read_npz(path, ('poses', 'plain')), 'a.npy': read_npy, 'a.pkl': read_pickle}
+    for name, read in readers.items():
+        content, errors = (tmp_path / name).read_bytes(), []
+        for seed in range(60):
+            (tmp_path / name).write_bytes(damaged(content, seed))
+            try:
+                read(str(tmp_path / name))  # a changed number is not noticed
+            except ValueError as error:
+                errors.append(str(error))
+        assert len(errors) > 20
+        assert all(name in error for error in errors)
+        assert all('refused' not in error or 'asks for' in error for error in errors)

@@ -107,6 +107,18 @@ def test_cut_off_checkpoint_is_named(tmp_path):
         load_checkpoint_file(str(path))
 
 
+@pytest.mark.usefixtures('either_mechanism')
+@pytest.mark.parametrize(
+    'content', [b'', b'hello', b'<html>not found</html>', b'\x80\x02}q\x00X\x02\x00\x00\x00\xff\xfe']
+)
+def test_another_kind_of_file_is_named_and_not_taken_for_an_attack(tmp_path, content):
+    path = tmp_path / 'weights.pth'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'weights\.pth is not a readable checkpoint; .*another kind') as refusal:
+        load_checkpoint_file(str(path))
+    assert 'Re-running' not in str(refusal.value)
+
+
 @pytest.mark.parametrize('hostile', [False, True])
 def test_downloaded_checkpoint_is_as_safe_as_a_local_one(tmp_path, monkeypatch, hostile):
     state = dict(state_dict={}, extra=RunsCode('true') if hostile else 1)

@@ -1,5 +1,6 @@
 """Official checkpoints of D3DP and FinePOSE, converted, give what the official networks give."""
 
+import importlib.util
 import os
 import sys
 
@@ -31,15 +32,18 @@ def finepose():
     return trained(Network(9, **SIZES, prompts=HUMAN36M, clip_layers=2, text_layers=2))
 
 
-@pytest.fixture
-def converted(tmp_path, monkeypatch):
-    """Save a network as its authors do, run the command, load the result into our denoiser."""
-    import importlib.util
-
+@pytest.fixture(scope='module')
+def tool():
     path = ROOT / 'tools/model_converters/lifting_to_ours.py'
     spec = importlib.util.spec_from_file_location('lifting_to_ours', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def converted(tool, tmp_path, monkeypatch):
+    """Save a network as its authors do, run the command, load the result into our denoiser."""
 
     def run(network, denoiser):
         if isinstance(network, torch.nn.Module):
@@ -135,12 +139,20 @@ class RunsCode:
     [
         (dict(model_pos=RunsCode()), 'was refused'),
         (dict(model_pos={'conv1.weight': torch.zeros(1)}), 'no checkpoint of D3DP or FinePOSE'),
+        ([torch.zeros(1)], 'D3DP or FinePOSE: it holds a list'),
+        (dict(model_pos=torch.zeros(1)), 'D3DP or FinePOSE: it holds a Tensor'),
     ],
-    ids=['hostile', 'other'],
+    ids=['hostile', 'other', 'list', 'tensor'],
 )
 def test_files_of_something_else_are_refused(content, complaint, converted):
     with pytest.raises(SystemExit, match=complaint):
         converted(content, D3DP)
+
+
+@pytest.mark.parametrize('config', ['regression_tiny_synthetic', 'diffpose_tiny_synthetic', 'rtmdet_tiny_synthetic'])
+def test_configs_of_something_else_are_refused(config, tool):
+    with pytest.raises(ValueError, match=f'{config} is no config of D3DP or FinePOSE'):
+        tool.expected_weights(config)
 
 
 def test_the_network_written_down_here_knows_the_tokens_of_clip():

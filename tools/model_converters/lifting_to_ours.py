@@ -19,6 +19,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from mmpose_diffusion.engine import AtomicLocalBackend, load_checkpoint_file, load_config
+from mmpose_diffusion.models import PoseSequenceDenoiser
 
 # The tables of the diffusion are computed, CLIP's images are never looked at.
 LEFT_OUT = (
@@ -78,9 +79,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def official_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+def official_weights(checkpoint: Any) -> dict[str, Tensor]:
     """The weights of the network in an official checkpoint, without the names of what it was wrapped in."""
-    found = checkpoint.get('model_pos', checkpoint)
+    found = checkpoint.get('model_pos', checkpoint) if isinstance(checkpoint, Mapping) else checkpoint
+    if not isinstance(found, Mapping):
+        raise ValueError(f'it is no checkpoint of D3DP or FinePOSE: it holds a {type(found).__name__}')
     weights = {name.removeprefix('module.'): weight for name, weight in found.items() if isinstance(weight, Tensor)}
     weights = {name: weight for name, weight in weights.items() if not any(re.match(p, name) for p in LEFT_OUT)}
     weights = {name.removeprefix('pose_estimator.'): weight for name, weight in weights.items()}
@@ -150,8 +153,15 @@ def expected_weights(config_name: str) -> dict[str, Tensor]:
     """Names and shapes of the config's denoiser, without memory for them."""
     config = load_config(config_name)
     init_default_scope('mmpose')
+    denoiser = config.get('model', {}).get('head', {}).get('denoiser', {})
+    kind = MODELS.get(denoiser.type) if 'type' in denoiser else None
+    if kind is None or not issubclass(kind, PoseSequenceDenoiser):
+        raise ValueError(
+            f'{config_name} is no config of D3DP or FinePOSE: model.head.denoiser must be a PoseSequenceDenoiser '
+            'or PromptedPoseDenoiser'
+        )
     with torch.device('meta'):
-        denoiser = MODELS.build(config.model.head.denoiser)
+        denoiser = MODELS.build(denoiser)
     return denoiser.state_dict()
 
 

@@ -53,11 +53,18 @@ def read_prompt_embeddings(path: str | Path) -> tuple[list[str], np.ndarray, lis
             f'There are no prompt embeddings {path}: make them with tools/dataset_tools/write_prompt_embeddings.py, '
             "where CLIP's weights are at hand"
         )
-    with np.load(path, allow_pickle=False) as file:
-        missing = [key for key in KEYS if key not in file]
-        if missing:
-            raise ValueError(f'{path} lacks {", ".join(missing)}; a file of prompt embeddings has {", ".join(KEYS)}')
-        texts, tokens, ends = (file[key] for key in KEYS)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in KEYS if key in file}
+    except Exception as error:  # of damaged files zip and zlib raise almost anything
+        raise ValueError(
+            f'{path} cannot be read; perhaps it is damaged, cut off, or another kind of file: make it again with '
+            f'tools/dataset_tools/write_prompt_embeddings.py ({type(error).__name__}: {error})'
+        ) from error
+    missing = [key for key in KEYS if key not in arrays]
+    if missing:
+        raise ValueError(f'{path} lacks {", ".join(missing)}; a file of prompt embeddings has {", ".join(KEYS)}')
+    texts, tokens, ends = arrays.values()
     if tokens.ndim != 3 or not len(tokens) == len(texts) == len(ends):
         raise ValueError(
             f'{path}: tokens must be [texts, tokens, width], got {list(tokens.shape)} for {len(texts)} texts and '

@@ -139,6 +139,9 @@ def test_embeddings_in_a_file_are_those_of_clip(clip_file, tmp_path):
 def test_files_of_something_else_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='write_prompt_embeddings.py'):
         MODELS.build(dict(type='PromptEmbeddingFile', path=str(tmp_path / 'none.npz')))
+    (tmp_path / 'text.npz').write_text('a person walks')
+    with pytest.raises(ValueError, match=r'text\.npz cannot be read; .*write_prompt_embeddings\.py'):
+        MODELS.build(dict(type='PromptEmbeddingFile', path=str(tmp_path / 'text.npz')))
     np.savez(tmp_path / 'other.npz', texts=np.array(['a']))
     with pytest.raises(ValueError, match='lacks tokens, end_positions'):
         MODELS.build(dict(type='PromptEmbeddingFile', path=str(tmp_path / 'other.npz')))
