@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -55,10 +56,17 @@ class MPIINF3DHPSequenceDataset(PoseSequenceDataset):
 def _views(name: str, content: Any, path: str) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """What the cameras of one sequence saw: a name, the camera's number, and the arrays."""
     if isinstance(content, Mapping):
+        if name not in TEST_CAMERAS:
+            raise ValueError(
+                f'{path}: the camera of test sequence {name} is not known; known: {", ".join(TEST_CAMERAS)}'
+            )
         yield name, 0, content
     elif len(content) and isinstance(content[0], Mapping):
         for camera, arrays in content[0].items():
-            yield f'{name}, camera {camera}', int(camera), arrays
+            number = re.search(r'\d+$', str(camera))
+            if number is None:
+                raise ValueError(f'{path}: {name} has a camera {camera!r}, without a number at its end')
+            yield f'{name}, camera {camera}', int(number.group()), arrays
     else:
         raise ValueError(f'{path}: {name} is neither a dictionary of arrays nor a list that begins with one of cameras')
 

@@ -65,7 +65,7 @@ class PoseSequenceDataset(BaseDataset, metaclass=ABCMeta):
         ann_file: of the 3D poses.
         num_frames: F, frames of a chunk.
         stride: distance of training chunks; F by default: they do not overlap.
-        mirror: whether to have mirrored chunks as well; by default in training.
+        mirror: whether to have mirrored chunks as well, in training; the default there.
         pad_short_sequences: repeat the edge frames of a sequence shorter than a chunk, instead of refusing it.
         subjects: whom to take; by default everybody in the file.
         data_root, metainfo, indices, serialize_data, pipeline, test_mode, lazy_init, max_refetch: as in MMEngine's
@@ -95,6 +95,11 @@ class PoseSequenceDataset(BaseDataset, metaclass=ABCMeta):
             raise ValueError(
                 f'chunks need at least one frame and a stride from 1 to num_frames, got num_frames={num_frames} and '
                 f'stride={stride}'
+            )
+        if test_mode and mirror:
+            raise ValueError(
+                'mirror=True is for training: in testing every frame counts once. A model looks at the mirrored view '
+                'as well with test_cfg=dict(flip_test=True)'
             )
         self.num_frames = num_frames
         self.stride = stride

@@ -11,7 +11,7 @@ from mmpose_diffusion.datasets.pose_sequence_dataset import mirror_poses
 from mmpose_diffusion.datasets.synthetic.dataset_writer import WorldSettings
 from mmpose_diffusion.datasets.synthetic.videopose3d import make_motions, write_motions
 from mmpose_diffusion.evaluation.functional.camera_projection import project
-from mmpose_diffusion.evaluation.functional.pose_tracks import join_chunks, stack_people
+from mmpose_diffusion.evaluation.functional.pose_tracks import join_chunks
 
 OFFICIAL = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'h36m_sample'
 needs_official = pytest.mark.skipif(not OFFICIAL.exists(), reason='four frames of Human3.6M lie outside the project')
@@ -174,7 +174,7 @@ def test_several_people_are_lifted_one_by_one_and_stacked_again(files):
         own = [chunk for chunk in chunks if chunk['person'] == person]
         absolute = [chunk['lifting_target'] + chunk['root_trajectory'] for chunk in own]
         people.append(join_chunks([chunk['frame_ids'] for chunk in own], absolute)[1])
-    together = stack_people(people)
+    together = np.stack(people, axis=1)
     assert together.shape == (12, 2, 17, 3)
     np.testing.assert_allclose(together[:, 0], alone[0].positions_3d, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together[:, 1] - together[:, 0], axis=-1), 0.1, atol=1e-6)
@@ -192,6 +192,8 @@ def test_bad_files_are_named(files):
         load_files(subjects=['S1'])
     with pytest.raises(ValueError, match='stride from 1 to num_frames'):
         load_files(stride=10)
+    with pytest.raises(ValueError, match='mirror=True is for training'):
+        load_files(test_mode=True, mirror=True)
     with pytest.raises(FileNotFoundError, match=r'there is no camera file .*make_human36m_cameras'):
         load_files(camera_file='cameras.json')
 
@@ -206,6 +208,9 @@ def test_bad_files_are_named(files):
         load_files()
     del cameras['cameras']
     with pytest.raises(ValueError, match='no cameras: give camera_file'):
+        load_files()
+    content['2d.npz'] = {'positions_2d': np.zeros(3)}
+    with pytest.raises(ValueError, match=r'2d\.npz: expected a dictionary of subjects under positions_2d, got ndarray'):
         load_files()
     content['2d.npz'] = {'positions': poses}
     with pytest.raises(ValueError, match=r'2d\.npz has no positions_2d; its keys are: positions'):
@@ -287,10 +292,10 @@ def arrays_3dhp(frames=6, **others):
 
 
 def test_3dhp_training_files(tmp_path):
-    data = {'S1 Seq1': [{0: arrays_3dhp(), '8': arrays_3dhp()}], 'S2 Seq1': [{0: arrays_3dhp()}]}
+    data = {'S1 Seq1': [{0: arrays_3dhp(), 'cam_8': arrays_3dhp()}], 'S2 Seq1': [{0: arrays_3dhp()}]}
     dataset = load_3dhp(tmp_path, data, subjects=['S1'])
     assert [(s.name, s.camera_index, s.camera) for s in dataset.sequences] == [
-        ('S1 Seq1, camera 0', 0, None), ('S1 Seq1, camera 8', 8, None)
+        ('S1 Seq1, camera 0', 0, None), ('S1 Seq1, camera cam_8', 8, None)
     ]  # fmt: skip
     sample = dataset[0]
     assert (sample['root_index'], sample['action']) == (14, None)
@@ -327,6 +332,10 @@ def test_3dhp_names_what_is_wrong(tmp_path):
         load_3dhp(tmp_path, {'TS1': {'data_3d': np.zeros((5, 17, 3))}})
     with pytest.raises(ValueError, match='TS1 has 3D poses .* and 4 marks of validity'):
         load_3dhp(tmp_path, {'TS1': arrays_3dhp(valid=np.ones(4))})
+    with pytest.raises(ValueError, match='camera of test sequence TS7 is not known; known: TS1, TS2, .*TS6'):
+        load_3dhp(tmp_path, {'TS7': arrays_3dhp()})
+    with pytest.raises(ValueError, match="S1 Seq1 has a camera 'left', without a number"):
+        load_3dhp(tmp_path, {'S1 Seq1': [{'left': arrays_3dhp()}]})
     with pytest.raises(ValueError, match='S1 Seq1 is neither a dictionary'):
         load_3dhp(tmp_path, {'S1 Seq1': []})
     with pytest.raises(ValueError, match='expected a dictionary of sequences under data, got ndarray'):

@@ -1,4 +1,4 @@
-"""Put predictions of chunks together again: chunks to sequences, people to scenes."""
+"""Put predictions of chunks together again."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,3 @@ def join_chunks(frame_ids: Sequence[np.ndarray], poses: Sequence[np.ndarray]) ->
     """
     frames, first = np.unique(np.concatenate(frame_ids), return_index=True)
     return frames, np.concatenate(poses)[first]
-
-
-def stack_people(poses: Sequence[np.ndarray]) -> np.ndarray:
-    """Poses [N, J, 3] of each person of a video -> [N, P, J, 3]."""
-    lengths = {len(person) for person in poses}
-    if len(lengths) != 1:
-        raise ValueError(f'people of one video must have the same frames, got {[len(person) for person in poses]}')
-    return np.stack(poses, axis=1)

@@ -22,7 +22,6 @@ from ..functional.pose3d_errors import (
 from ..functional.pose_tracks import join_chunks
 
 MILLIMETRES = 1000.0
-PER_ACTION = ('mpjpe', 'p_mpjpe', 'p_agg', 'j_agg')
 
 
 @METRICS.register_module()
@@ -31,14 +30,15 @@ class MultiHypothesisMPJPE(BaseMetric):
 
     Of the pose that the model answers with (`pred_instances.keypoints`, metres):
         mpjpe, p_mpjpe, n_mpjpe: mean joint error as it is, after a similarity transform, after scaling.
-        velocity_error: mean error of joint velocities, millimetres per frame, across the borders of chunks.
+        velocity_error: mean error of joint velocities, millimetres per frame, across the borders of chunks but not
+            across frames without a trusted annotation.
         pck_150, auc_150: percentage of joints nearer than 150 mm, and its mean over distances 0, 5 ... 150 mm.
     Of the hypotheses (`pred_instances.keypoint_hypotheses` [F, J, H, 3]; the pose alone if there are none):
         p_agg, j_agg, j_agg_estimated_root, and the oracles p_best_oracle, p_best_oracle_batch and j_best_oracle, which
         choose by the ground truth: see `multi_hypothesis_errors`. The ones called `j_agg` need cameras; if one is
         unknown they are left out. A batch, for p_best_oracle_batch, is one of the data loader.
-    Of each action, under `<score>/<action>`: mpjpe, p_mpjpe, p_agg and j_agg. All joints count, as in the papers, also
-    the root, whose error is zero.
+    All of them also of each action, under `<score>/<action>`. All joints count, as in the papers, also the root, whose
+    error is zero.
 
     Args:
         count_repeats: count padded frames, and frames that two chunks share twice, as the released code of D3DP and
@@ -72,16 +72,16 @@ class MultiHypothesisMPJPE(BaseMetric):
             'auc_150': share_within(plain, AUC_DISTANCES),
             **hypothesis_frame_errors(hypotheses, target, keypoints_2d, camera, root, counted),
         }
+        offset = np.where(annotated[..., None, None], predicted - target, np.nan).astype(np.float32)  # [B, F, J, 3]
         for index, sample in enumerate(data_samples):
-            kept = annotated[index]
             self.results.append(
                 {
                     'action': sample['action'] or '',
                     'track': (sample['sequence'], sample['person']),
                     'count': int(counted[index].sum()),
                     'sums': {name: float(values[index][counted[index]].sum()) for name, values in frame_errors.items()},
-                    'frame_ids': np.asarray(sample['frame_ids'])[kept],
-                    'offset': (predicted - target)[index][kept].astype(np.float32),  # [F', J, 3]
+                    'frame_ids': np.asarray(sample['frame_ids']),
+                    'offset': offset[index],  # [F, J, 3], NaN without a trusted annotation
                 }
             )
 
@@ -96,13 +96,7 @@ class MultiHypothesisMPJPE(BaseMetric):
         if 'j_agg' not in names:
             MMLogger.get_current_instance().info('No j_agg: the camera of some sequences is not known')
         _log_table({**scores, 'mean over actions': mean}, names)
-        per_action = {
-            f'{name}/{action}': score[name]
-            for name in PER_ACTION
-            if name in names
-            for action, score in scores.items()
-            if action
-        }
+        per_action = {f'{name}/{action}': score[name] for name in names for action, score in scores.items() if action}
         return {**mean, **per_action}
 
 
@@ -154,7 +148,8 @@ def _scores_of_action(chunks: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     for parts in tracks.values():
         frames, offset = join_chunks([part['frame_ids'] for part in parts], [part['offset'] for part in parts])
         velocities.append(velocity_errors(offset, np.zeros_like(offset), frames).mean(axis=-1))
-    return {**scores, 'velocity_error': _mean(np.concatenate(velocities))}
+    velocity = np.concatenate(velocities)
+    return {**scores, 'velocity_error': _mean(velocity[np.isfinite(velocity)])}
 
 
 def _log_table(scores: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> None:
