@@ -77,7 +77,7 @@ def main() -> None:
         )  # fmt: skip
         start, busy_before = time.perf_counter(), busy_seconds()
         drawn = 0
-        with tqdm(total=args.videos, unit='video') as progress:
+        with tqdm(total=args.videos, unit='video', disable=not args.videos) as progress:
             for frames in write_videos(args.out, settings, args.workers):
                 drawn += frames
                 progress.update()
@@ -85,10 +85,11 @@ def main() -> None:
         paths = write_motions_with_bar(args.out, settings)
     except (ValueError, OSError) as error:
         sys.exit(f'make_synthetic: {error}')
-    print(
-        f'{drawn} frames drawn in {seconds:.1f} s with {args.workers} worker(s): {drawn / seconds:.1f} frames/s, '
-        f'{drawn / max(busy, 1e-3):.1f} frames per second of processor time'
-    )
+    if args.videos:
+        print(
+            f'{drawn} frames drawn in {seconds:.1f} s with {args.workers} worker(s): {drawn / seconds:.1f} frames/s, '
+            f'{drawn / max(busy, 1e-3):.1f} frames per second of processor time'
+        )
     print('Motions:', ', '.join(str(path) for path in paths))
     if args.contact_sheet:
         write_contact_sheet(args.contact_sheet, args.out, settings)

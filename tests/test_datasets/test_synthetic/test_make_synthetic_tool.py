@@ -33,6 +33,13 @@ def test_tool_writes_both_layouts_and_a_sheet_and_reports_its_speed(make_synthet
     assert '1/1' in output.err, 'a progress bar'
 
 
+def test_without_videos_only_motions_are_written_and_reported(make_synthetic, tmp_path, capsys):
+    make_synthetic(tmp_path, *SMALL, '--videos', 0)
+    output = capsys.readouterr()
+    assert output.out.startswith('Motions:')
+    assert 'video' not in output.err
+
+
 def test_tool_finds_the_package_of_its_own_checkout(make_synthetic, monkeypatch):
     root = TOOL.parents[2]
     monkeypatch.setattr(sys, 'path', [entry for entry in sys.path if Path(entry).resolve() != root])
