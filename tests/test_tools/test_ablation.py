@@ -333,8 +333,14 @@ def test_rows_files_of_the_repository_can_be_planned_and_their_models_built(tool
         settings = plan.read_rows_file(path)
         scores = [score.path for training in plan.make_plan(settings, Path('out')) for score in training.scores]
         assert len({*scores}) == len(settings['rows']) * len(settings['tests']) * len(settings['seeds']), path
-        for model in settings['models']:
-            MODELS.build(plan.training_config(settings, model, data='').model)
+        for row in {row['model']: row for row in settings['rows']}.values():
+            config = plan.test_config(settings, row, next(iter(settings['tests'])), data='')
+            MODELS.build(config.model)
+            pipelines = [config[f'{part}_dataloader'].dataset.pipeline for part in ('train', 'test')]
+            trained, tested = (pipeline[0].get('offsets') for pipeline in pipelines)
+            assert trained == tested or config.model.temporal_neck.type == 'KeyFrameNeck', row['name']
+            encoders = [step.encoder for step in pipelines[0] if 'encoder' in step]
+            assert not encoders or config.model.head.decoder in encoders, row['name']
 
 
 def test_rows_that_are_compared_have_one_budget(tool):
