@@ -87,8 +87,9 @@ class MutualInformationLoss(BaseModule):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f'MutualInformationLoss: {name} must be a positive integer, got {value!r}')
         for name, value in (('temperature', temperature), ('likelihood_weight', likelihood_weight)):
-            if not value > 0:
-                raise ValueError(f'MutualInformationLoss: {name} must be above 0, got {value!r}')
+            if not is_number(value) or not value > 0:
+                raise ValueError(f'MutualInformationLoss: {name} must be a number above 0, got {value!r}')
+        self.channels = dict(in_channels=in_channels, fused_channels=fused_channels)
         self.weights = checked_weights(weights, enhanced)
         self.enhanced = enhanced
         self.num_keypoints = num_keypoints
@@ -119,6 +120,7 @@ class MutualInformationLoss(BaseModule):
             enhanced, exists = self._aligned(features).float(), is_real  # [B, S, C, h, w]
         else:
             enhanced, exists = fused, everyone
+        self._check_channels(in_channels=key, fused_channels=fused)
         different = different_people(data_samples).to(fused.device)  # [B, B]
 
         losses = {}
@@ -154,6 +156,15 @@ class MutualInformationLoss(BaseModule):
             f'{" and ".join(ALIGNED_TERMS)} to 0'
         )
 
+    def _check_channels(self, **maps: Tensor) -> None:
+        """Refuse maps [..., C, h, w] with other channels than the option of that name says."""
+        for name, tensor in maps.items():
+            if tensor.shape[-3] != self.channels[name]:
+                raise ValueError(
+                    f'MutualInformationLoss has {name}={self.channels[name]}, but those maps have '
+                    f'{tensor.shape[-3]} channels: set {name}={tensor.shape[-3]}'
+                )
+
     def _label_loss(self, predictor: nn.Module, maps: Tensor, exists: Tensor, data_samples: Sequence[Any]) -> Tensor:
         """Mean over visible key points of KL(labels || q(y | maps)), for S maps [B, S, C, h, w] of each person."""
         labels, weights = label_distributions(data_samples, maps.shape[-2:])  # [B, K, h, w], [B, K]
@@ -168,6 +179,11 @@ class MutualInformationLoss(BaseModule):
         return weighted_mean(divergence, weights[:, None] * exists[:, :, None])
 
 
+def is_number(value: Any) -> bool:
+    """Whether an option is a number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def checked_weights(weights: Mapping[str, float], enhanced: str) -> dict[str, float]:
     """The weights that are not 0, of terms that exist."""
     if enhanced not in ('aligned', 'fused'):
@@ -176,9 +192,9 @@ def checked_weights(weights: Mapping[str, float], enhanced: str) -> dict[str, fl
     if unknown:
         known = ', '.join([*TERMS, *ALIGNED_TERMS])
         raise ValueError(f'MutualInformationLoss: unknown terms {unknown} in weights; there are {known}')
-    wrong = {term: weight for term, weight in weights.items() if not 0 <= weight < float('inf')}
+    wrong = {term: value for term, value in weights.items() if not is_number(value) or not 0 <= value < float('inf')}
     if wrong:
-        raise ValueError(f'MutualInformationLoss: weights must be 0 or above, got {wrong}')
+        raise ValueError(f'MutualInformationLoss: weights must be numbers of 0 or above, got {wrong}')
     weights = {term: weight for term, weight in weights.items() if weight}
     if not weights:
         raise ValueError('MutualInformationLoss: all weights are 0; for no such loss leave it out of aux_losses')

@@ -100,6 +100,41 @@ def test_gradients_reach_what_should_learn_and_nothing_else(term):
     assert learned == [term != 'redundancy'] * len(learned)
 
 
+# Which maps a term reads.
+READ = {
+    'label_fused': {'fused'},
+    'label_aligned': {'aligned'},
+    'label_added': {'key', 'aligned'},
+    'keep_key': {'key', 'fused'},
+    'keep_support': {'supports', 'aligned'},
+    'redundancy': {'key', 'aligned'},
+}
+
+
+def with_noise(features, maps):
+    """The features with other noise in the place of some maps."""
+    noise = clip_features(len(features.fused), seed=1)
+    if maps in ('aligned', 'fused'):
+        return features._replace(**{maps: getattr(noise, maps)})
+    places = [features.window.key_index] if maps == 'key' else features.window.support_positions
+    frames = features.frames.detach().clone()
+    frames[:, places] = noise.frames[:, places].detach()
+    return features._replace(frames=frames)
+
+
+@pytest.mark.parametrize('term', ALL)
+def test_each_term_reads_its_own_maps_and_no_others(term):
+    loss, features = build([term]), clip_features(8)
+    if term == 'redundancy':
+        features = repeating_the_key_frame(features)
+        trained_predictor(loss, features)
+    maps = ('key', 'supports', 'aligned', 'fused')
+    values = {name: loss(with_noise(features, name), labelled(8))[f'loss_mi_{term}'] for name in maps}
+    value = loss(features, labelled(8))[f'loss_mi_{term}']
+    assert value > 0
+    assert {name for name in maps if values[name] != value} == READ[term]
+
+
 def test_predictor_of_club_learns_from_its_likelihood_which_reaches_no_features():
     loss, features = build(['redundancy']), clip_features()
     loss(features, labelled())['loss_mi_redundancy_likelihood'].backward()
@@ -261,12 +296,14 @@ def test_training_keeps_in_the_fused_map_what_the_key_frame_showed():
     ('options', 'message'),
     [
         (dict(weights=dict(label_fuzed=1)), r"unknown terms \['label_fuzed'\]"),
-        (dict(weights=dict(label_fused=-1)), 'weights must be 0 or above'),
-        (dict(weights=dict(label_fused=float('nan'))), 'weights must be 0 or above'),
+        (dict(weights=dict(label_fused=-1)), 'weights must be numbers of 0 or above'),
+        (dict(weights=dict(label_fused=float('nan'))), 'weights must be numbers of 0 or above'),
+        (dict(weights=dict(label_fused='1e-4')), "weights must be numbers of 0 or above, got {'label_fused': '1e-4'}"),
         (dict(weights=dict(label_fused=0)), 'all weights are 0'),
-        (dict(temperature=0), 'temperature must be above 0, got 0'),
-        (dict(temperature=-1.0), 'temperature must be above 0'),
-        (dict(likelihood_weight=0), 'likelihood_weight must be above 0'),
+        (dict(temperature=0), 'temperature must be a number above 0, got 0'),
+        (dict(temperature=-1.0), 'temperature must be a number above 0'),
+        (dict(temperature='0.1'), "temperature must be a number above 0, got '0.1'"),
+        (dict(likelihood_weight=0), 'likelihood_weight must be a number above 0'),
         (dict(in_channels=0), 'in_channels must be a positive integer, got 0'),
         (dict(enhanced='warped'), "enhanced must be 'aligned' or 'fused', got 'warped'"),
         (dict(enhanced='fused'), r"\['label_aligned', 'redundancy'\] need enhanced='aligned'"),
@@ -280,6 +317,18 @@ def test_wrong_options_are_refused_when_the_model_is_built(options, message):
 def test_missing_aligned_maps_name_the_way_out():
     with pytest.raises(ValueError, match="set enhanced='fused'"):
         build()(clip_features()._replace(aligned=None), labelled())
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(in_channels=4, fused_channels=C), 'has in_channels=4, but those maps have 6 channels: set in_channels=6'),
+        (dict(fused_channels=9), 'has fused_channels=9, but those maps have 6 channels: set fused_channels=6'),
+    ],
+)
+def test_channels_that_do_not_fit_the_maps_are_refused_with_both_numbers(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)(clip_features(), labelled())
 
 
 def test_missing_labels_name_the_sample_and_what_there_is():
