@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from ...codecs import DECODINGS, HeatmapSimCCLabel
 from ...structures import describe_sample
+from .sampling_options import FLIP_MODES, refuse_unknown_options
 
+TEST_OPTIONS = ('decode', 'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps')
 Features = Sequence[Tensor]  # the head reads the last one, [B, C, h, w]
 Outputs = tuple[Tensor, Tensor, Tensor]  # heatmaps [B, K, h', w'], x [B, K, bins along x], y [B, K, bins along y]
 
@@ -96,6 +98,13 @@ class ResidualSimCCHead(HeatmapHead):
         x, y = self.classifiers.forward((heatmaps + self.residual_layer(features),))
         return heatmaps, x, y
 
+    def check_test_cfg(self, test_cfg: Mapping) -> None:
+        """Refuse what cannot be done; video models ask when they are built."""
+        refuse_unknown_options(test_cfg, (*TEST_OPTIONS, 'output_keypoint_indices'))  # MMPose's estimator
+        for name, default, known in (('decode', 'fusion', DECODINGS), ('flip_mode', 'heatmap', FLIP_MODES)):
+            if test_cfg.get(name, default) not in known:
+                raise ValueError(f'test_cfg.{name} must be one of {", ".join(known)}, got {test_cfg[name]!r}')
+
     @torch.no_grad()
     def predict(
         self, feats: Features | list[Features], batch_data_samples: Sequence[Any], test_cfg: Mapping | None = None
@@ -105,14 +114,12 @@ class ResidualSimCCHead(HeatmapHead):
         With `flip_test`, `feats` is the list of the features of the images and of their mirror images.
         """
         test_cfg = test_cfg or {}
-        by = test_cfg.get('decode', 'fusion')
-        if by not in DECODINGS:
-            raise ValueError(f'test_cfg.decode must be one of {", ".join(DECODINGS)}, got {by!r}')
+        self.check_test_cfg(test_cfg)
         heatmaps, x, y = self._flip_tested(feats, batch_data_samples, test_cfg)
         x, y = (values / peak for values, peak in zip((x, y), self.perfect_peaks, strict=True))
         predictions = []
         for maps, labels_x, labels_y in zip(*map(to_numpy, (heatmaps, x, y)), strict=True):
-            keypoints, scores = self.decoder.decode(maps, labels_x, labels_y, by)
+            keypoints, scores = self.decoder.decode(maps, labels_x, labels_y, test_cfg.get('decode', 'fusion'))
             predictions.append(InstanceData(keypoints=keypoints, keypoint_scores=scores))
         if not test_cfg.get('output_heatmaps', False):
             return predictions

@@ -376,9 +376,19 @@ def test_features_that_do_not_fit_the_heatmaps_are_refused_with_both_sizes():
         build()((features().transpose(2, 3),))
 
 
-def test_unknown_decoding_is_refused():
-    with pytest.raises(ValueError, match="test_cfg.decode must be one of heatmap, simcc, fusion, got 'both'"):
-        build().predict((features(),), samples(), dict(decode='both'))
+@pytest.mark.parametrize(
+    ('test_cfg', 'message'),
+    [
+        (dict(decode='both'), "test_cfg.decode must be one of heatmap, simcc, fusion, got 'both'"),
+        (dict(flip_mode='vector'), "test_cfg.flip_mode must be one of heatmap, got 'vector'"),
+        (dict(decod='simcc'), 'test_cfg has no option decod; did you mean decode?'),
+    ],
+)
+def test_impossible_test_options_are_refused_when_built_and_when_predicting(test_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        complete_model('VideoTopdownPoseEstimator', **test_cfg)
+    with pytest.raises(ValueError, match=message):
+        build().predict((features(),), samples(), test_cfg)
 
 
 @pytest.mark.parametrize(
