@@ -35,6 +35,11 @@ class HeatmapSimCCLabel(BaseKeypointCodec):
                 f'heatmap must be one Gaussian map for each keypoint, {heatmap} makes something else: '
                 "use MSRAHeatmap, or UDPHeatmap with heatmap_type='gaussian'"
             )
+        for name in ('sigma', 'simcc_split_ratio'):
+            values = simcc.get(name, 1)
+            for value in values if isinstance(values, list | tuple) else [values]:
+                if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                    raise ValueError(f'simcc: {name} must be a number above 0, got {values!r}')
         self.simcc = KEYPOINT_CODECS.build({'type': 'SimCCLabel', 'input_size': self.heatmap.input_size, **simcc})
         self.input_size, self.heatmap_size = tuple(self.heatmap.input_size), tuple(self.heatmap.heatmap_size)
         self.split_factor = self.simcc.simcc_split_ratio

@@ -115,7 +115,10 @@ def test_one_encoder_gives_a_sample_that_can_be_packed():
     ('options', 'message'),
     [
         (dict(simcc_split_ratio=0.5), 'simcc_split_ratio .* must be at least 1, got 0.5'),
-        (dict(simcc_split_ratio=0), 'must be at least 1, got 0'),
+        (dict(simcc_split_ratio=0), 'simcc_split_ratio must be a number above 0, got 0'),
+        (dict(simcc_split_ratio='2'), "simcc_split_ratio must be a number above 0, got '2'"),
+        (dict(sigma=0), 'sigma must be a number above 0, got 0'),
+        (dict(sigma=(4.0, -4.0)), r'sigma must be a number above 0, got \(4.0, -4.0\)'),
         (dict(simcc_split_ratio=1.5), 'simcc_split_ratio=1.5 puts .* choose a whole number'),
         (dict(input_size=(192, 256)), r'simcc has input_size=\(192, 256\), heatmap has input_size=\(96, 128\)'),
         (dict(heatmap=dict(UDP, heatmap_type='combined')), 'heatmap must be one Gaussian map for each keypoint'),

@@ -65,6 +65,7 @@ def check_parts(neck: nn.Module | None, temporal_neck: nn.Module, head: nn.Modul
             f'temporal neck {name} has out_channels={channels[1]}, head {type(head).__name__} has '
             f'in_channels={head_channels}: make them equal'
         )
+    check_split_factor(head)
 
 
 def check_head(head: nn.Module) -> None:
@@ -81,6 +82,21 @@ def check_head(head: nn.Module) -> None:
         f'{name} cannot sit on a temporal neck, which gives one map per person: it '
         f'{REASONS.get(name, "wants other features")}. Heads that work: {works} and their top-down subclasses'
     )
+
+
+def check_split_factor(head: nn.Module) -> None:
+    """Refuse classifiers of coordinates whose bins are wider than a pixel, or others than their codec's."""
+    if not isinstance(head, mmpose_heads.SimCCHead | mmpose_heads.RTMCCHead):
+        return
+    factor, name = head.simcc_split_ratio, type(head).__name__
+    if factor < 1:
+        raise ValueError(f'{name}: simcc_split_ratio (bins per pixel) must be at least 1, got {factor}')
+    read_as = getattr(head.decoder, 'simcc_split_ratio', factor)
+    if read_as != factor:
+        raise ValueError(
+            f'{name} has simcc_split_ratio={factor}, its decoder has {read_as}, which would scale every place: make '
+            'them, and that of the encoder in the data, equal'
+        )
 
 
 def check_test_cfg(head: nn.Module, test_cfg: Mapping[str, Any]) -> None:

@@ -40,6 +40,20 @@ def test_stock_heads_that_read_one_map_are_accepted(name):
     check_head(instance(stock_heads()[name]))
 
 
+@pytest.mark.parametrize(
+    ('bins', 'read_as', 'message'),
+    [
+        (0.5, 0.5, r'^SimCCHead: simcc_split_ratio .bins per pixel. must be at least 1, got 0.5'),
+        (3.0, 2.0, '^SimCCHead has simcc_split_ratio=3.0, its decoder has 2.0.*make them.*equal'),
+    ],
+)
+def test_classifiers_whose_bins_are_not_those_of_the_codec_are_refused(bins, read_as, message):
+    head = tiny_head('simcc', 64, 32)
+    head |= dict(simcc_split_ratio=bins, decoder=dict(CODECS['simcc'], simcc_split_ratio=read_as))
+    with pytest.raises(ValueError, match=message):
+        build(head=head)
+
+
 def test_heads_of_other_packages_are_trusted():
     check_head(instance(OwnRegressionHead))
 
