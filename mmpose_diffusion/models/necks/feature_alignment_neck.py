@@ -9,7 +9,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...structures import ClipFeatures, FrameWindow
-from .global_transformation import GlobalTransformation
+from .global_transformation import FREEDOM, GlobalTransformation
 from .local_calibration import LocalCalibration
 from .support_fusion_neck import SupportFusionNeck
 from .temporal_neck import TemporalNeck
@@ -70,15 +70,26 @@ class FeatureAlignmentNeck(TemporalNeck):
             raise ValueError(
                 f"FeatureAlignmentNeck: merge must be 'before_calibration' or 'after_calibration', got {merge!r}"
             )
-        if hidden_channels < 8 or hidden_channels % 8:
+        if transformation not in (None, *FREEDOM):
             raise ValueError(
-                f'FeatureAlignmentNeck: hidden_channels must be a positive multiple of 8, got {hidden_channels}'
+                f'FeatureAlignmentNeck: transformation must be one of {", ".join(FREEDOM)}, or None, which switches it '
+                f'off, got {transformation!r}'
+            )
+        layers = num_calibration_layers
+        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 0:
+            raise ValueError(
+                'FeatureAlignmentNeck: num_calibration_layers must be a whole number, of which 0 switches the '
+                f'calibration off, got {layers!r}'
+            )
+        if not isinstance(hidden_channels, int) or hidden_channels < 8 or hidden_channels % 8:
+            raise ValueError(
+                f'FeatureAlignmentNeck: hidden_channels must be a positive multiple of 8, got {hidden_channels!r}'
             )
         self.merge_first = merge == 'before_calibration'
         self.global_transformation = self.local_calibration = None
         if transformation is not None:
             self.global_transformation = GlobalTransformation(in_channels, transformation, hidden_channels)
-        if num_calibration_layers != 0:
+        if num_calibration_layers:
             self.local_calibration = LocalCalibration(
                 in_channels, num_calibration_layers, offset_groups, dilation, hidden_channels
             )

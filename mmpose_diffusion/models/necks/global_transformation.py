@@ -45,8 +45,6 @@ class GlobalTransformation(nn.Module):
 
     def __init__(self, in_channels: int, kind: str = 'affine', hidden_channels: int = 32) -> None:
         super().__init__()
-        if kind not in FREEDOM:
-            raise ValueError(f'GlobalTransformation: kind must be one of {", ".join(FREEDOM)}, got {kind!r}')
         num_free, changed_by = FREEDOM[kind]
         channels = [2 * in_channels] + [hidden_channels] * 3
         self.compare = nn.Sequential(

@@ -112,11 +112,11 @@ class LocalCalibration(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (
-            ('num_layers (num_calibration_layers of the neck)', num_layers),
+            ('num_layers', num_layers),
             ('offset_groups', offset_groups),
             ('dilation', dilation),
         ):
-            if not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f'LocalCalibration: {name} must be a whole number of at least 1, got {value!r}')
         if channels % offset_groups:
             raise ValueError(

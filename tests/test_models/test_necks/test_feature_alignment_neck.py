@@ -112,6 +112,17 @@ def test_without_both_stages_the_support_fusion_neck_is_left():
     assert torch.equal(neck(maps(), window).fused, baseline(maps(), window).fused)
 
 
+@pytest.mark.parametrize('arm', ['both', 'translation', 'global_only', 'local_only', 'merged_first'])
+def test_what_is_fused_is_the_key_frame_and_the_aligned_supports(arm):
+    neck, window, frames = build(**ARMS[arm]), FrameWindow.consecutive(2, 5), maps()
+    torch.nn.init.normal_(neck.aggregation.expand.weight)  # as if it had been trained
+    features = neck(frames, window)
+    aligned = frames.clone()
+    aligned[:, window.support_positions] = features.aligned
+    assert torch.equal(features.fused, neck.fuse(aligned, window))
+    assert (features.fused - neck.fuse(frames, window)).abs().max() > 1e-4
+
+
 def test_input_is_left_as_it_was():
     frames = maps()
     features = build()(frames, FrameWindow.consecutive(2, 5))
@@ -144,12 +155,16 @@ def test_half_precision_moves_the_same_way(dtype):
         (dict(offset_groups=3), '8 channels do not divide into offset_groups=3: choose a divisor of 8'),
         (dict(offset_groups=0), 'offset_groups must be a whole number of at least 1, got 0'),
         (dict(offset_groups=2.0), 'offset_groups must be a whole number of at least 1, got 2.0'),
-        (dict(num_calibration_layers=-1), 'num_calibration_layers of the neck.* must be a whole number .* got -1'),
-        (dict(num_calibration_layers=1.5), 'num_calibration_layers of the neck.* must be a whole number .* got 1.5'),
+        (dict(offset_groups=True), 'offset_groups must be a whole number of at least 1, got True'),
+        (dict(num_calibration_layers=-1), 'num_calibration_layers must be a whole number, of which 0 .* got -1'),
+        (dict(num_calibration_layers=1.5), 'num_calibration_layers must be a whole number, of which 0 .* got 1.5'),
+        (dict(num_calibration_layers=None), 'num_calibration_layers must be a whole number, of which 0 .* got None'),
+        (dict(num_calibration_layers=True), 'num_calibration_layers must be a whole number, of which 0 .* got True'),
         (dict(dilation=0), 'dilation must be a whole number of at least 1, got 0'),
-        (dict(transformation='rotation'), 'kind must be one of affine, translation'),
+        (dict(transformation='none'), "transformation must be one of affine, translation, or None, .* got 'none'"),
         (dict(merge='later'), "merge must be 'before_calibration' or 'after_calibration', got 'later'"),
         (dict(hidden_channels=12), 'hidden_channels must be a positive multiple of 8, got 12'),
+        (dict(hidden_channels='32'), "hidden_channels must be a positive multiple of 8, got '32'"),
         (dict(hidden_channels=0), 'must be a positive multiple of 8, got 0'),
     ],
 )
