@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmengine.model import BaseModel
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
@@ -46,9 +47,15 @@ class DiffusionPoseLifter(BasePoseEstimator):
         self.head = MODELS.build(head)
         check_test_cfg(self.head, self.test_cfg)
 
+    def forward(self, inputs: Tensor, data_samples: Sequence[Any] | None = None, mode: str = 'tensor') -> Any:
+        """Run clips [B, F, J, 2] in mode 'loss', 'predict' or 'tensor' (raw output of the head)."""
+        if mode == 'tensor':  # MMPose would leave the samples out, and with them the actions
+            return self._forward(torch.stack(inputs) if isinstance(inputs, list) else inputs, data_samples)
+        return super().forward(inputs, data_samples, mode)
+
     def _forward(self, inputs: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:
-        """2D poses [B, F, J, 2] -> what the head makes of them without data samples, [B, F, J, 3]."""
-        return self.head(inputs)
+        """2D poses [B, F, J, 2] -> what the head makes of them at once, [B, F, J, 3]."""
+        return self.head(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Losses of 2D poses [B, F, J, 2]."""

@@ -37,7 +37,8 @@ class DiffusionPoseHead(BaseHead):
     is looked at within each step), `output_hypotheses` (field `keypoint_hypotheses` [F, J, H, 3]),
     `hypotheses_per_pass` (fewer at a time need less memory; the answers are the same, to rounding) and `amp` (number
     format of the network's blocks, 'bfloat16' or 'float16'). A clip's answer depends on the seed and on which clip it
-    is, not on its neighbours in the batch (to rounding; the noise bit by bit).
+    is, not on its neighbours in the batch (to rounding; the noise bit by bit). A prompted denoiser with `compat=True`
+    keeps neither promise where a batch has several actions: which text a row looks at depends on all rows of the pass.
 
     Args:
         denoiser: config of a `BasePoseDenoiser`.
@@ -71,10 +72,14 @@ class DiffusionPoseHead(BaseHead):
             raise ValueError(f'{type(self.aggregator).__name__} merges {self.aggregator.merges}, poses are coordinates')
         self.loss_module = MODELS.build(loss or dict(type='MPJPELoss'))
 
-    def forward(self, keypoints_2d: Tensor) -> Tensor:
-        """Poses [B, F, J, 3] of one hypothesis in one step; all clips start from the same noise."""
+    def forward(self, keypoints_2d: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:
+        """Poses [B, F, J, 3] of one hypothesis in one step; all clips start from the same noise.
+
+        Of the data samples, prompts need the actions.
+        """
         count = len(keypoints_2d)
-        samples = self.sample_poses(keypoints_2d, [None] * count, HypothesisNoise.from_seeds([0] * count))
+        actions = [None] * count if data_samples is None else actions_of(data_samples)
+        samples = self.sample_poses(keypoints_2d, actions, HypothesisNoise.from_seeds([0] * count))
         return samples.hypotheses[:, 0]
 
     def sample_poses(

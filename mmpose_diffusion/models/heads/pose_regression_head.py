@@ -40,8 +40,8 @@ class PoseRegressionHead(BaseHead):
         self.trunk = PoseSequenceTransformer(**trunk)
         self.loss_module = MODELS.build(loss or dict(type='MPJPELoss'))
 
-    def forward(self, keypoints_2d: Tensor) -> Tensor:
-        """2D poses [B, F, J, 2] -> 3D poses [B, F, J, 3], metres relative to the root joint."""
+    def forward(self, keypoints_2d: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:
+        """2D poses [B, F, J, 2] -> 3D poses [B, F, J, 3], metres relative to the root joint; samples say no more."""
         return self.trunk(self.trunk.embed(keypoints_2d))
 
     def check_test_cfg(self, test_cfg: Mapping) -> LiftingOptions:

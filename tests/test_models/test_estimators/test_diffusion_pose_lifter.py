@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 
 from mmpose_diffusion.datasets.pose_sequence_dataset import PoseSequence, PoseSequenceDataset
 from mmpose_diffusion.engine import load_config
@@ -68,6 +70,23 @@ def test_results_are_those_of_the_head_attached_to_the_samples(runner):
         assert result.pred_instances.keypoints.shape == (FRAMES, 17, 3)
         assert len(result.pred_instances) == len(result.gt_instances) == FRAMES
     assert model(keypoints_2d, mode='tensor', data_samples=None).shape == (4, FRAMES, 17, 3)
+
+
+@torch.no_grad()
+def test_the_plain_forward_tells_prompts_the_actions_of_the_samples():
+    texts = ['Walking', 'Waving']
+    denoiser = dict(
+        type='PromptedPoseDenoiser', num_frames=FRAMES, width=8, depth=1, num_heads=2, prompts=[('{action}', 1)],
+        text_encoder=dict(type='LearnedPromptTable', texts=texts, width=8), text_layers=1, text_heads=2,
+    )  # fmt: skip
+    head = dict(type='DiffusionPoseHead', denoiser=denoiser)
+    model = MODELS.build(dict(type='DiffusionPoseLifter', head=head)).eval()
+    for weight in model.parameters():
+        weight.add_(torch.randn_like(weight))
+    keypoints_2d = torch.zeros(2, FRAMES, 17, 2)  # the clips differ in their actions alone
+    samples = [PoseDataSample(metainfo=dict(action=text)) for text in texts]
+    first, second = model(list(keypoints_2d), mode='tensor', data_samples=samples)
+    assert (first - second).abs().max() > 1e-3
 
 
 def test_both_tiny_networks_have_the_same_trunk():
