@@ -4,6 +4,8 @@ _base_ = ['./simcc_pose_tiny_synthetic.py']
 base_head = _base_.model.head
 input_size, heatmap_size = _base_.codec.input_size, _base_.codec.heatmap_size
 
+optim_wrapper = dict(clip_grad=dict(max_norm=1.0))
+
 model = dict(
     head=dict(
         _delete_=True,
