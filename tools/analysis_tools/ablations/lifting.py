@@ -1,4 +1,4 @@
-"""D3DP and FinePOSE against a regression network on the same trunk: prompts, hypotheses and steps."""
+"""D3DP and FinePOSE against a regression network on the same trunk: prompts, hypotheses, steps and solvers."""
 
 from mmpose_diffusion.engine import load_config
 
@@ -29,12 +29,29 @@ def sampling(hypotheses: int, steps: int) -> dict:
     return {'model.test_cfg.num_hypotheses': hypotheses, 'model.test_cfg.num_steps': steps}
 
 
+def other_solver(name: str) -> dict:
+    """The same network and noise schedule with another way through the steps, without fresh noise."""
+    schedule = load_config('d3dp_tiny_synthetic').model.head.scheduler.to_dict()
+    schedule.pop('eta')
+    return {'model.head.scheduler': {**schedule, 'type': name, '_delete_': True}}
+
+
+solvers = {
+    'DDIM, no fresh noise': 'DDIMScheduler',
+    'DPM-Solver++': 'DPMSolverMultistepScheduler',
+    'UniPC': 'UniPCMultistepScheduler',
+}
 rows = [
     dict(name='regression, same trunk', model='regression'),
     *(
         dict(name=f'D3DP, {hypotheses} x {steps}', model='D3DP', test_options=sampling(hypotheses, steps))
         for hypotheses in (1, 5, 20)
         for steps in (1, 2, 5, 10)
+    ),
+    *(
+        dict(name=f'{name}, 5 x {steps}', model='D3DP', test_options={**sampling(5, steps), **other_solver(solver)})
+        for name, solver in solvers.items()
+        for steps in (2, 3, 5)
     ),
     *(
         dict(name=f'{name}, 5 x 5', model=model, test_options=sampling(5, 5))
