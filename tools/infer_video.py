@@ -72,17 +72,15 @@ def main() -> None:
         posetrack_json=arguments.posetrack_json,
     )
     num_frames = num_people = 0
-    is_interrupted = False
     try:
         for result in results:
             num_frames += 1
             num_people += len(result['predictions'][0])
     except KeyboardInterrupt:
-        is_interrupted = True
         results.close()
-    print(f'{num_people} poses in {num_frames} frames; the results are in {arguments.out_dir}')
-    if is_interrupted:
+        print(f'interrupted; the results until there are in {arguments.out_dir}')
         sys.exit(130)  # as shells expect it
+    print(f'{num_people} poses in {num_frames} frames; the results are in {arguments.out_dir}')
 
 
 if __name__ == '__main__':

@@ -50,7 +50,7 @@ def test_video_and_folder_with_the_options_of_a_diffusion_model(
         assert 'keypoint_covariances' in written[0]['instances'][0]
 
 
-def test_ctrl_c_ends_in_good_order(run, config, weights, video_file, tmp_path, monkeypatch):
+def test_ctrl_c_ends_in_good_order(run, config, weights, video_file, tmp_path, monkeypatch, capsys):
     config.dump(str(tmp_path / 'config.py'))
     seen = []
 
@@ -67,5 +67,6 @@ def test_ctrl_c_ends_in_good_order(run, config, weights, video_file, tmp_path, m
     model = ['--config', tmp_path / 'config.py', '--weights', weights, '--device', 'cpu']
     with pytest.raises(SystemExit, match='130'):
         run(video_file, *model, '--out-dir', tmp_path, '--det-model', 'whole_image')
+    assert f'interrupted; the results until there are in {tmp_path}' in capsys.readouterr().out
     assert len(json.loads((tmp_path / 'predictions/walk.json').read_text())) == 3
     assert cv2.VideoCapture(str(tmp_path / 'visualizations/walk.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 3

@@ -104,6 +104,15 @@ def write_report(tmp_path, world, monkeypatch, load_tool):
     return write
 
 
+@pytest.mark.parametrize(('tool', 'option'), [('report', '--out'), ('benchmark_inference_memory', '--plot')])
+def test_unwritable_results_are_reported_before_the_work(load_tool, tmp_path, monkeypatch, tool, option):
+    (tmp_path / 'weights.pth').write_text('')
+    words = ['missing_config', tmp_path / 'weights.pth', option, tmp_path / 'weights.pth/result']
+    monkeypatch.setattr(sys, 'argv', list(map(str, [tool, *words])))
+    with pytest.raises((OSError, SystemExit), match=r'cannot be written to .*weights\.pth'):
+        load_tool(tool).main()
+
+
 def section(page, title):
     """The HTML below a heading."""
     return re.search(rf'<h2>{re.escape(title)}</h2>(.*?)(?=<h2>|</body>)', page, flags=re.DOTALL)[1]

@@ -59,7 +59,10 @@ def resident_megabytes() -> float:
 def main() -> None:
     arguments = parse_arguments()
     from mmpose_diffusion.apis import VideoPoseInferencer
+    from mmpose_diffusion.apis.result_files import prepare_folder
 
+    if arguments.plot:
+        prepare_folder(arguments.plot.parent)
     inferencer = VideoPoseInferencer(arguments.config, arguments.checkpoint, device='cpu')
     num_frames = round(arguments.minutes * 60 * FPS)
     width, height = arguments.size

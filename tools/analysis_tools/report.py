@@ -33,6 +33,7 @@ from report_page import Evaluation, write_page  # noqa: E402  after the path to 
 from report_people import PeopleKeeper, ProgressBar  # noqa: E402
 from temporal_audit import NEIGHBOURS, with_neighbours  # noqa: E402
 
+from mmpose_diffusion.apis.result_files import prepare_folder  # noqa: E402
 from mmpose_diffusion.engine import build_runner, load_config, load_strictly, merge_options  # noqa: E402
 from mmpose_diffusion.evaluation.functional.joint_subsets import read_joint_facts  # noqa: E402
 from mmpose_diffusion.version import __version__  # noqa: E402
@@ -230,9 +231,12 @@ def main() -> None:
     arguments = parse_arguments()
     if not arguments.checkpoint.is_file():
         sys.exit(f'There is no checkpoint {arguments.checkpoint}')
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    if arguments.out.is_dir() or not arguments.out.parent.is_dir():
+    if arguments.out.is_dir():
         sys.exit(f'--out {arguments.out} is a folder: name a file')
+    try:
+        prepare_folder(arguments.out.parent)
+    except OSError as error:
+        sys.exit(f'--out: {error}')
 
     config = load_config(arguments.config)
     merge_options(config, arguments.cfg_options)
