@@ -20,6 +20,7 @@ from ..datasets.transforms.image_files import decode_image
 from .person_boxes import PersonBoxes
 
 ASSUMED_FPS = 25.0  # where nobody says how fast the frames follow each other
+MOST_FPS = 1000
 MAX_LOST_FRAMES = 25  # in a row; a video file that cannot give more than these is at its end
 
 Image = str | Path | np.ndarray
@@ -45,6 +46,8 @@ class FrameSource:
         fps: frames per second of a video.
         num_frames: how many there should be; None if nobody knows.
         paths: files that are read, which no result may overwrite.
+        image_names: of images, whose number is certain: paths, and what arrays are called.
+        is_live: whether a camera gives them, without end.
     """
 
     name: str
@@ -53,6 +56,8 @@ class FrameSource:
     fps: float = ASSUMED_FPS
     num_frames: int | None = None
     paths: Sequence[str] = ()
+    image_names: Sequence[str] = ()
+    is_live: bool = False
 
     def __iter__(self) -> Iterator[Frame]:
         num_read, num_readable = 0, 0
@@ -81,8 +86,8 @@ def open_frames(
             of the numbers in their names.
         fps: frames per second, where the video does not say or says wrong.
     """
-    if fps is not None and not (np.isfinite(fps) and fps > 0):
-        raise ValueError(f'fps must be a positive number of frames per second, got {fps}')
+    if fps is not None and not is_possible(fps):
+        raise ValueError(f'fps must be a positive number of frames per second, at most {MOST_FPS}, got {fps}')
     if isinstance(inputs, np.ndarray):
         return image_source([inputs], 'image', images_are_video, fps)
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
@@ -125,16 +130,17 @@ def image_source(images: Sequence[Image], name: str, is_video: bool, fps: float 
     videos = [path for path in paths if is_a(path, 'video')]
     if videos:
         raise ValueError(f'a list holds images, and {videos[0]} is a video: give videos one by one')
-    read = partial(_read_images, images)
-    return FrameSource(name, read, is_video, fps or ASSUMED_FPS, len(images), paths)
+    names = [str(image) if isinstance(image, str | Path) else f'{index:06d}.jpg' for index, image in enumerate(images)]
+    read = partial(_read_images, images, names)
+    return FrameSource(name, read, is_video, fps or ASSUMED_FPS, len(images), paths, names)
 
 
-def _read_images(images: Sequence[Image]) -> Iterator[Frame]:
-    for index, image in enumerate(images):
+def _read_images(images: Sequence[Image], names: Sequence[str]) -> Iterator[Frame]:
+    for index, (image, name) in enumerate(zip(images, names, strict=True)):
         if isinstance(image, str | Path):
-            yield Frame(index, _read_image_file(str(image)), str(image))
+            yield Frame(index, _read_image_file(name), name)
         else:
-            yield Frame(index, check_image(image, f'image {index}'), f'{index:06d}.jpg')
+            yield Frame(index, check_image(image, f'image {index}'), name)
 
 
 def check_image(image: np.ndarray, label: str) -> np.ndarray:
@@ -176,12 +182,17 @@ def video_source(path: Path, fps: float | None) -> FrameSource:
 
 def checked_fps(fps: float, name: str) -> float:
     """The frame rate a video states, or the assumed one if that cannot be."""
-    if np.isfinite(fps) and 0 < fps <= 1000:
+    if is_possible(fps):
         return float(fps)
     print_log(
         f'{name} states {fps} frames per second; {ASSUMED_FPS:g} are assumed', logger='current', level=logging.WARNING
     )
     return ASSUMED_FPS
+
+
+def is_possible(fps: float) -> bool:
+    """Whether a video can have so many frames per second."""
+    return bool(np.isfinite(fps) and 0 < fps <= MOST_FPS)
 
 
 def camera_source(inputs: str, fps: float | None) -> FrameSource:
@@ -191,7 +202,8 @@ def camera_source(inputs: str, fps: float | None) -> FrameSource:
     if not capture.isOpened():
         raise OSError(f'camera {number} ({inputs}) cannot be opened')
     stated_fps = capture.get(cv2.CAP_PROP_FPS)
-    return FrameSource('webcam', lambda: _read_capture(capture), True, fps or checked_fps(stated_fps, inputs))
+    read = partial(_read_capture, capture)
+    return FrameSource('webcam', read, True, fps or checked_fps(stated_fps, inputs), is_live=True)
 
 
 def _read_capture(capture: cv2.VideoCapture, max_lost_frames: int = 0) -> Iterator[Frame]:

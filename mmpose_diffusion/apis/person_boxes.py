@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import mmengine
 import numpy as np
+from mmengine.logging import print_log
 from mmpose.evaluation.functional import nms
 
 from ..evaluation.functional.json_values import numbers
@@ -63,29 +65,40 @@ class WholeImage:
 
 
 class GivenBoxes:
-    """The caller's boxes: for each frame, in order, [P, 4] or [P, 5] with scores."""
+    """The caller's boxes.
+
+    Args:
+        boxes: for each frame, in order, [P, 4] or [P, 5] with scores.
+        num_frames: how many frames there are, if that is certain.
+    """
 
     looks_at_images = False
 
-    def __init__(self, boxes: Sequence[Any]) -> None:
-        self.boxes = boxes
+    def __init__(self, boxes: Sequence[Any], num_frames: int | None = None) -> None:
+        if num_frames is not None and len(boxes) != num_frames:
+            raise ValueError(
+                f'bboxes has {len(boxes)} entries for {num_frames} frames: give an entry for each frame (an empty list '
+                'where nobody is)'
+            )
+        self.people = [PersonBoxes.from_array(entry, f'bboxes[{index}]') for index, entry in enumerate(boxes)]
 
     def __call__(self, frames: Sequence[Frame]) -> list[PersonBoxes]:
         """The entries of the frames."""
-        beyond = [frame.index for frame in frames if frame.index >= len(self.boxes)]
+        beyond = [frame.index for frame in frames if frame.index >= len(self.people)]
         if beyond:
             raise ValueError(
-                f'bboxes has entries for {len(self.boxes)} frames, and there is a frame {beyond[0]}: give an entry for '
-                'each frame (an empty list where nobody is)'
+                f'bboxes has entries for {len(self.people)} frames, and there is a frame {beyond[0]}: give an entry '
+                'for each frame (an empty list where nobody is)'
             )
-        return [PersonBoxes.from_array(self.boxes[frame.index], f'bboxes[{frame.index}]') for frame in frames]
+        return [self.people[frame.index] for frame in frames]
 
 
 class BoxFile:
     """A json list of boxes, as COCO detections are: `bbox` (left, top, width, height), `score`, perhaps `track_id`.
 
     The frame is named by `image_name` (its path, or the end of it: file names repeat from video to video), or counted
-    from 0 by `frame_id` or `image_id`.
+    from 0 by `frame_id` or `image_id`. Track ids are kept if all boxes have one: the ids of a tracker beside
+    them could be the same by chance.
     """
 
     looks_at_images = False
@@ -98,6 +111,8 @@ class BoxFile:
         self._rows: dict[int | str, list[tuple[list[float], int | None]]] = defaultdict(list)
         for position, entry in enumerate(entries):
             self._add(entry, f'{path}: box {position}', min_score)
+        self._has_track_ids = all(track_id is not None for rows in self._rows.values() for _, track_id in rows)
+        self._fits = False  # whether a frame was there that the file knows
 
     def _add(self, entry: Mapping[str, Any], label: str, min_score: float) -> None:
         """Keep a box of a person under the number or the file name of its frame."""
@@ -108,8 +123,12 @@ class BoxFile:
             raise ValueError(f'{label} needs an image_name, a frame_id or an image_id, it has {sorted(entry)}')
         left, top, width, height = numbers(entry.get('bbox'), f'{label}: bbox', count=4).tolist()
         (score,) = numbers([entry.get('score', 1.0)], f'{label}: score', count=1).tolist()
+        track_id = entry.get('track_id')
+        if track_id is not None and type(track_id) is not int:
+            raise ValueError(f'{label}: track_id must be a whole number, or missing, got {track_id!r}')
+        rows = self._rows[key]  # also where none of them is kept: the file knows the frame
         if score >= min_score and width > 0 and height > 0:
-            self._rows[key].append(([left, top, left + width, top + height, score], entry.get('track_id')))
+            rows.append(([left, top, left + width, top + height, score], track_id))
 
     def __call__(self, frames: Sequence[Frame]) -> list[PersonBoxes]:
         """The entries of the frames; nobody where there is none."""
@@ -117,11 +136,23 @@ class BoxFile:
 
     def _find(self, frame: Frame) -> PersonBoxes:
         parts = Path(frame.path).absolute().parts
-        names = ['/'.join(parts[start:]) for start in range(len(parts))]
-        rows = next((self._rows[key] for key in (*names, frame.path, frame.index) if key in self._rows), [])
+        names = [str(Path(*parts[start:])) for start in range(len(parts))]
+        key = next((key for key in (*names, frame.path, frame.index) if key in self._rows), None)
+        rows = [] if key is None else self._rows[key]
+        self._fits = self._fits or key is not None
         boxes = PersonBoxes.from_array([row for row, _ in rows], f'{self.path}, frame {frame.index}')
-        ids = [track_id for _, track_id in rows]
-        return boxes if not ids or None in ids else boxes._replace(track_ids=ids)
+        return boxes._replace(track_ids=[track_id for _, track_id in rows]) if self._has_track_ids else boxes
+
+    def warn_if_unused(self) -> None:
+        """At the end of the video: say so if no frame was one of the file's."""
+        if self._rows and not self._fits:
+            print_log(
+                f'nobody was found, because no frame is named in {self.path}, where the first one is '
+                f'{next(iter(self._rows))!r}: name frames by the end of their path (image_name) or count them from 0 '
+                '(frame_id)',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 class DetectedBoxes:

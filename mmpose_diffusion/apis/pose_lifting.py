@@ -181,6 +181,7 @@ class TrackLifter:
             self.model = MODELS.build(config.model)
         load_weights(self.model, weights)
         self.model.to(device).eval()
+        self._test_cfg = dict(self.model.test_cfg or {})  # the config's; `lift` puts a caller's in its place
         trunk = getattr(self.model.head, 'trunk', None) or self.model.head.denoiser.trunk
         self.num_frames, self.num_joints = trunk.num_frames, trunk.num_joints
         if self.num_joints != self.metainfo['num_keypoints']:
@@ -207,9 +208,9 @@ class TrackLifter:
 
     @torch.no_grad()
     def check(self, action: str | None, sampling: Mapping[str, Any]) -> dict[str, Any]:
-        """The model's `test_cfg` with the caller's wishes; refuses, before the work, what lifting would refuse."""
+        """The config's `test_cfg` with the caller's wishes; refuses, before the work, what lifting would refuse."""
         self._check_action(action)
-        test_cfg = {**self.model.test_cfg, **sampling}
+        test_cfg = {**self._test_cfg, **sampling}
         self.model.head.check_test_cfg(test_cfg)
         if self.samples:  # reads the texts, for which weights may be missing
             weight = next(self.model.parameters())

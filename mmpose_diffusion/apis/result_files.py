@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,7 @@ from ..visualization.pose_video import VIDEO_CODECS
 from .frame_sources import Frame, FrameSource
 
 DIGITS = 3  # of numbers in json: a thousandth of a pixel
+SCORE_DIGITS = 5
 MORE_DIGITS = {'keypoint_scores': 2, 'bbox_score': 2, 'keypoints_3d': 1}  # a tenth of a millimetre
 
 
@@ -77,6 +78,8 @@ class JsonList:
 class PoseTrackJson:
     """The official PoseTrack18 layout of one video; annotations go to disk at once, the frames' list at the end.
 
+    Before the first frame the file is valid, too.
+
     Args:
         path: of the file.
         folder: name of the video, the parent folder in `file_name`.
@@ -92,58 +95,87 @@ class PoseTrackJson:
         self.file = Path(path).open('w')
         category = official_prediction([], [], self.keypoint_names)['categories']
         self.file.write(f'{{"categories": {json.dumps(category)},\n"annotations": [')
+        self.end = self.file.tell()  # of the annotations
+        self._write_frames()
 
     def append(self, instances: Sequence[Mapping[str, Any]]) -> None:
         """Write the people of the next frame; each instance as the inferencer gives it, with a track id."""
         people = []
         for instance in instances:
+            keypoints = np.round(np.asarray(instance['keypoints'], dtype=np.float64), DIGITS)
             confidences = np.asarray(instance['keypoint_scores'])
             score = float(instance.get('bbox_score', 1.0))
-            people.append(
-                PredictedPerson(
-                    np.asarray(instance['keypoints']), confidences, confidences * score, score * confidences.mean()
-                )
-            )
+            people.append(PredictedPerson(keypoints, confidences, confidences * score, score * confidences.mean()))
         content = official_prediction([{'id': self.num_frames}], [people], self.keypoint_names)
+        self._cut()
         for annotation, instance in zip(content['annotations'], instances, strict=True):
             annotation.update(id=self.num_annotations, track_id=instance['track_id'])
-            entry = json.dumps(rounded(annotation), allow_nan=False)
-            self.file.write((',' if self.num_annotations else '') + '\n' + entry)
+            entry = {key: rounded(value, SCORE_DIGITS) for key, value in annotation.items()}
+            self.file.write((',' if self.num_annotations else '') + '\n' + json.dumps(entry, allow_nan=False))
             self.num_annotations += 1
+        self.end = self.file.tell()
         self.num_frames += 1
 
     def close(self) -> None:
         """Write the list of frames and end the file."""
+        self._cut()
+        self._write_frames()
+        self.file.close()
+
+    def _cut(self) -> None:
+        """Go on after the annotations that are complete."""
+        self.file.seek(self.end)
+        self.file.truncate()
+
+    def _write_frames(self) -> None:
         self.file.write('],\n"images": [')
         for index in range(self.num_frames):
             image = {'id': index, 'frame_id': index, 'file_name': f'{self.folder}/{index:06d}.jpg', 'is_labeled': True}
             self.file.write((',' if index else '') + '\n' + json.dumps(image))
         self.file.write(']}\n')
-        self.file.close()
+        self.file.flush()
 
 
 class VideoFile:
-    """A video of pictures; one of another size than the first is scaled into its frame, with black borders."""
+    """A video of pictures; one of another size than the first is scaled into its frame, with black borders.
+
+    Where a frame has no picture the last one stands still; before the first it is black.
+    """
 
     def __init__(self, path: str | Path, fps: float) -> None:
         self.path, self.fps = Path(path), fps
         if self.path.suffix not in VIDEO_CODECS:
             raise ValueError(f'{path}: cannot write {self.path.suffix}, only {", ".join(VIDEO_CODECS)}')
+        if self.path.is_dir():
+            raise IsADirectoryError(f'{path} cannot be written: it is a folder')
+        with tempfile.TemporaryDirectory() as folder:
+            self._open(Path(folder, self.path.name), (64, 64)).release()  # fails now rather than after the work
         self._writer: cv2.VideoWriter | None = None
-        self._size = (0, 0)  # width, height
+        self._picture: np.ndarray | None = None  # the last one
+        self._num_missing = 0  # before the first one
 
-    def append(self, picture: np.ndarray) -> None:
-        """Write one more picture [height, width, 3], blue first."""
-        if self._writer is None:
-            self._size = picture.shape[1::-1]
-            codec = cv2.VideoWriter_fourcc(*VIDEO_CODECS[self.path.suffix])
-            self._writer = cv2.VideoWriter(str(self.path), codec, self.fps, self._size)
-            if not self._writer.isOpened():
-                raise OSError(
-                    f'{self.path} cannot be written, {self._size} pixels at {self.fps} frames per second: '
-                    'is there space left, and does OpenCV have the codec?'
-                )
-        self._writer.write(fit_into(picture, self._size))
+    def append(self, picture: np.ndarray | None) -> None:
+        """Write one more picture [height, width, 3], blue first, or None if there is none."""
+        if picture is None and self._picture is None:
+            self._num_missing += 1
+            return
+        if self._picture is None:
+            self._writer = self._open(self.path, picture.shape[1::-1])
+            for _ in range(self._num_missing):
+                self._writer.write(np.zeros_like(picture))
+        if picture is not None:
+            self._picture = picture if self._picture is None else fit_into(picture, self._picture.shape[1::-1])
+        self._writer.write(self._picture)
+
+    def _open(self, path: Path, size: tuple[int, int]) -> cv2.VideoWriter:
+        """A writer of pictures of a size (width, height)."""
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*VIDEO_CODECS[path.suffix]), self.fps, size)
+        if not writer.isOpened():
+            raise OSError(
+                f'{self.path} cannot be written, {size} pixels at {self.fps} frames per second: is there space left, '
+                'does OpenCV have the codec, and can a video be so fast or slow?'
+            )
+        return writer
 
     def close(self) -> None:
         """End the video; without pictures there is no file."""
@@ -179,6 +211,7 @@ class ResultFiles:
         keypoint_names: of the model.
         meta_info: of poses that will be lifted to 3D: the video's json becomes a dict with it, see `JsonList`; then
             `lifted_files` takes the results once more.
+        also_read: files besides the source's that no result may replace.
     """
 
     def __init__(
@@ -189,35 +222,42 @@ class ResultFiles:
         posetrack_json: bool = False,
         keypoint_names: Sequence[str] = (),
         meta_info: Mapping[str, Any] | None = None,
+        also_read: Sequence[str] = (),
     ) -> None:
         self.is_video, self.meta_info = source.is_video, meta_info
         self.video: VideoFile | None = None
-        self.lists: list[Any] = []
+        self.lifted_video: VideoFile | None = None
         self.predictions: JsonList | None = None
         self.posetrack: PoseTrackJson | None = None
         if posetrack_json and not (pred_out_dir and source.is_video):
             raise ValueError('PoseTrack json is for videos, and goes to pred_out_dir (or out_dir): give both')
-        is_file = source.is_video and bool(Path(vis_out_dir).suffix)
+        is_file = source.is_video and bool(Path(vis_out_dir).suffix) and not Path(vis_out_dir).is_dir()
         self.picture_folder = (
             prepare_folder(Path(vis_out_dir).parent if is_file else vis_out_dir) if vis_out_dir else None
         )
         self.prediction_folder = prepare_folder(pred_out_dir) if pred_out_dir else None
+        inputs = [*source.paths, *also_read]
         if not source.is_video:
-            check_names_differ(source.paths)
-            if self.picture_folder:
-                for path in source.paths:
-                    refuse_to_overwrite(self.picture_folder / Path(path).name, [path])
+            if self.picture_folder or self.prediction_folder:
+                check_names_differ(source.image_names)
+            refuse_to_overwrite([path for name in source.image_names for path in self._image_targets(name)], inputs)
             return
         if self.picture_folder:
             path = Path(vis_out_dir) if is_file else self.picture_folder / f'{source.name}.mp4'
+            refuse_to_overwrite((path, lifted_path(path)) if meta_info else (path,), inputs)
             self.video = VideoFile(path, source.fps)
-            for target in (path, lifted_path(path)) if meta_info else (path,):
-                refuse_to_overwrite(target, source.paths)
+            self.lifted_video = VideoFile(lifted_path(path), source.fps) if meta_info else None
         if self.prediction_folder:
+            predictions, posetrack = (self.prediction_folder / f'{source.name}{end}.json' for end in ('', '_posetrack'))
+            refuse_to_overwrite((predictions, posetrack) if posetrack_json else (predictions,), inputs)
             if posetrack_json:
-                path = self.prediction_folder / f'{source.name}_posetrack.json'
-                self.posetrack = PoseTrackJson(path, source.name, keypoint_names)
-            self.predictions = JsonList(self.prediction_folder / f'{source.name}.json', meta_info)
+                self.posetrack = PoseTrackJson(posetrack, source.name, keypoint_names)
+            self.predictions = JsonList(predictions, meta_info)
+
+    def _image_targets(self, name: str) -> list[Path]:
+        """The results of an image: json and picture, or what of it is written."""
+        predictions = [self.prediction_folder / f'{Path(name).stem}.json'] if self.prediction_folder else []
+        return predictions + ([self.picture_folder / Path(name).name] if self.picture_folder else [])
 
     @property
     def wants_pictures(self) -> bool:
@@ -234,17 +274,15 @@ class ResultFiles:
             (self.prediction_folder / f'{Path(name).stem}.json').write_text(json.dumps(entry, allow_nan=False))
         if self.posetrack is not None:
             self.posetrack.append(instances)
-        if picture is None:
-            return
         if self.video is not None:
             self.video.append(picture)
-        elif self.picture_folder is not None and not cv2.imwrite(str(self.picture_folder / name), picture):
+        elif picture is not None and self.picture_folder and not cv2.imwrite(str(self.picture_folder / name), picture):
             raise OSError(f'{self.picture_folder / name} cannot be written')
 
     def lifted_files(self) -> LiftedFiles:
         """The files of a video's results in 3D."""
-        video = VideoFile(lifted_path(self.video.path), self.video.fps) if self.video else None
-        return LiftedFiles(Path(self.predictions.file.name) if self.predictions else None, video, self.meta_info)
+        path = Path(self.predictions.file.name) if self.predictions else None
+        return LiftedFiles(path, self.lifted_video, self.meta_info)
 
     def close(self) -> None:
         """End all files."""
@@ -279,7 +317,7 @@ class LiftedFiles:
         """Write the people of a frame, and its picture (blue first) if there is one."""
         if self.predictions is not None:
             self.predictions.append({'frame_id': frame_id, 'instances': rounded(list(instances))})
-        if self.video is not None and picture is not None:
+        if self.video is not None:
             self.video.append(picture)
 
     def __enter__(self) -> LiftedFiles:
@@ -310,8 +348,9 @@ def check_names_differ(paths: Sequence[str]) -> None:
             raise ValueError(f'results are named after the images, and {other} and {path} have one name')
 
 
-def refuse_to_overwrite(target: Path, paths: Sequence[str]) -> None:
+def refuse_to_overwrite(targets: Iterable[Path], paths: Sequence[str]) -> None:
     """No result may replace what it is made from."""
-    for path in paths:
-        if os.path.realpath(target) == os.path.realpath(path):
+    inputs = {os.path.realpath(path): path for path in paths}
+    for target in targets:
+        if (path := inputs.get(os.path.realpath(target))) is not None:
             raise ValueError(f'the result would overwrite the input {path}: choose another out_dir')

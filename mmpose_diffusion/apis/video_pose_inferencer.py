@@ -92,6 +92,7 @@ class VideoPoseInferencer(Pose2DInferencer):
         )
         if pose2d_weights is not None:
             load_weights(self.model, pose2d_weights)  # MMPose would only log weights that are missing
+        self._test_cfg = dict(self.model.test_cfg or {})  # the config's; a call puts its own in its place
         self.lifter: TrackLifter | None = None
         if pose3d is not None:
             self._joints_for_lifting(np.zeros((1, self.model.dataset_meta['num_keypoints'], 2)))  # refuses others
@@ -167,11 +168,6 @@ class VideoPoseInferencer(Pose2DInferencer):
             `visualization` (a list with the picture, or empty). With `pose3d` the first one comes when all frames have
             been lifted, and people have `keypoints_3d`.
         """
-        if self.lifter is not None and (kwargs.get('stream') or str(inputs).startswith('webcam')):
-            raise ValueError(
-                'lifting to 3D looks at whole tracks, so it waits for the end of the video: it does not go with '
-                "stream=True or 'webcam'; leave one of them out"
-            )
         if out_dir is not None:
             kwargs = dict(vis_out_dir=f'{out_dir}/visualizations', pred_out_dir=f'{out_dir}/predictions') | kwargs
         reading, sampling, drawing, writing = self._dispatch_kwargs(**kwargs)
@@ -182,7 +178,12 @@ class VideoPoseInferencer(Pose2DInferencer):
         self.update_model_visualizer_settings(**drawing)
         test_cfg['output_heatmaps'] = drawing.get('draw_heatmap', False)
         source = open_frames(inputs, reading.pop('images_are_video', False), reading.pop('fps', None))
-        if source.name == 'webcam':
+        if lift is not None and (stream or source.is_live):
+            raise ValueError(
+                'lifting to 3D looks at whole tracks, so it waits for the end of the video: it does not go with '
+                "stream=True or 'webcam'; leave one of them out"
+            )
+        if source.is_live:
             drawing['show'] = True
         if stream and not source.is_video:
             raise ValueError('stream=True is for videos; these images have nothing to do with each other')
@@ -190,7 +191,7 @@ class VideoPoseInferencer(Pose2DInferencer):
             raise ValueError(
                 'lifting to 3D is for videos; images_are_video=True says that these images are the frames of one'
             )
-        finder = self._make_finder(**reading)
+        finder = self._make_finder(source, **reading)
         names = list(self.model.dataset_meta['keypoint_id2name'].values())
         meta_info = None if lift is None else {'keypoint_names': names, **self.lifter.meta}
         files = ResultFiles(
@@ -198,6 +199,7 @@ class VideoPoseInferencer(Pose2DInferencer):
             vis_out_dir=drawing.pop('vis_out_dir', ''),
             keypoint_names=names,
             meta_info=meta_info,
+            also_read=[finder.path] if isinstance(finder, BoxFile) else [],
             **writing,
         )
         returning = {'return_vis': drawing.pop('return_vis', False)}
@@ -210,7 +212,7 @@ class VideoPoseInferencer(Pose2DInferencer):
     def _sampling_options(
         self, sampling: Mapping[str, Any], drawing: Mapping[str, Any]
     ) -> tuple[dict[str, Any], Callable | None]:
-        """How to sample: the model's `test_cfg` with the caller's wishes, and a function that lifts tracks so.
+        """How to sample: the config's `test_cfg` with the caller's wishes, and a function that lifts tracks so.
 
         What has no effect is refused.
         """
@@ -222,7 +224,7 @@ class VideoPoseInferencer(Pose2DInferencer):
             raise ValueError(f'show_uncertainty is for diffusion models; {self._head_name} does not sample')
         if asked and not (samples_heatmaps or samples_poses):
             raise ValueError(f'{sorted(asked)} are for diffusion models; {self._head_name} does not sample')
-        test_cfg = {**(self.model.test_cfg or {}), **(asked if samples_heatmaps else {})}
+        test_cfg = {**self._test_cfg, **(asked if samples_heatmaps else {})}
         if drawing.get('show_uncertainty'):
             test_cfg['output_hypotheses'] = True
         SamplingOptions.from_test_cfg(test_cfg)
@@ -245,11 +247,11 @@ class VideoPoseInferencer(Pose2DInferencer):
         return to_human36m_joints(np.round(keypoints, DIGITS), self.model.dataset_meta)
 
     def _make_finder(
-        self, bboxes: Sequence[Any] | None = None, bbox_thr: float = 0.3, nms_thr: float = 0.3
+        self, source: FrameSource, bboxes: Sequence[Any] | None = None, bbox_thr: float = 0.3, nms_thr: float = 0.3
     ) -> PersonFinder:
         """Who says where the people are."""
         if bboxes is not None:
-            return GivenBoxes(bboxes)
+            return GivenBoxes(bboxes, len(source.image_names) or None)
         if self.det_model == 'whole_image':
             return WholeImage()
         if str(self.det_model).endswith('.json'):
@@ -335,6 +337,8 @@ class VideoPoseInferencer(Pose2DInferencer):
             people = find_people(frames, finder, before)
             before = people[-1] if source.is_video else None
             yield from (frame._replace(people=boxes) for frame, boxes in zip(frames, people, strict=True))
+        if isinstance(finder, BoxFile):
+            finder.warn_if_unused()
 
     def _estimate(
         self, frames: Iterable[Frame], reach: tuple[int, int], estimate: Callable, batch_size: int, test_cfg: dict

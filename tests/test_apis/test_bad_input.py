@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmpose_diffusion.apis import VideoPoseInferencer
+from mmpose_diffusion.apis import VideoPoseInferencer, result_files
 from mmpose_diffusion.apis.frame_sources import Frame, FrameSource
+from mmpose_diffusion.apis.result_files import VideoFile
 from mmpose_diffusion.evaluation.functional.posetrack_files import parse_posetrack_video
 
 from .conftest import people_of
@@ -51,6 +52,13 @@ def test_video_becomes_a_video_with_skeletons_and_json(inferencer, video_file, f
         image['file_name'] = image['file_name'].replace('walk', '000001_mpii_test')
     video = parse_posetrack_video(content, 'walk', is_prediction=True)
     assert len(video.people.frame) == sum(len(people) for people in boxes)
+    people = [person for entry in entries for person in entry['instances']]
+    for annotation, person in zip(content['annotations'], people, strict=True):
+        triplets = np.reshape(annotation['keypoints'], (-1, 3))
+        assert triplets[:, :2].tolist() == person['keypoints']
+        assert triplets[:, 2].tolist() == person['keypoint_scores']  # five digits
+        np.testing.assert_allclose(annotation['scores'], person['keypoint_scores'], atol=1e-5)
+        assert annotation['score'] == pytest.approx(np.mean(person['keypoint_scores']), abs=1e-5)
 
 
 def test_images_have_results_of_their_own(inferencer, frames_folder, boxes, tmp_path):
@@ -107,6 +115,44 @@ def test_results_never_replace_their_input(inferencer, video_file, tmp_path):
         inferencer(video_file, bboxes=[], vis_out_dir=video_file)
 
 
+@pytest.mark.parametrize('name', ['walk', 'walk_posetrack', '000001'])
+def test_results_never_replace_the_box_file(inferencer, video_file, frames, tmp_path, name):
+    path = tmp_path / f'{name}.json'
+    path.write_text(content := json.dumps([dict(frame_id=0, bbox=[20, 20, 70, 130])]))
+    inferencer.det_model = str(path)
+    inputs, is_video = (frames, False) if name == '000001' else (video_file, True)
+    with pytest.raises(ValueError, match=f'overwrite the input .*{name}.json'):
+        inferencer(inputs, pred_out_dir=str(tmp_path), posetrack_json=is_video)
+    assert path.read_text() == content
+
+
+def test_videos_that_cannot_be_written_are_reported_before_the_work(inferencer, video_file, tmp_path):
+    with pytest.raises(ValueError, match='fps must be .* at most 1000, got 1001'):
+        inferencer(video_file, bboxes=[], vis_out_dir=str(tmp_path), fps=1001)
+    with pytest.raises(OSError, match='walk.mp4 cannot be written.*0.0001 frames per second'):
+        inferencer(video_file, bboxes=[], vis_out_dir=str(tmp_path), fps=0.0001)
+    (tmp_path / 'walk.mp4').mkdir()
+    with pytest.raises(IsADirectoryError, match='walk.mp4 cannot be written: it is a folder'):
+        inferencer(video_file, bboxes=[], vis_out_dir=str(tmp_path))
+
+
+def test_a_writer_that_fails_does_not_say_that_there_is_a_video(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(result_files, 'print_log', lambda message, **_: said.append(message))
+    video = VideoFile(tmp_path / 'walk.mp4', 25)
+    (tmp_path / 'walk.mp4').mkdir()
+    with pytest.raises(OSError, match='cannot be written'):
+        video.append(np.zeros((40, 60, 3), np.uint8))
+    video.close()
+    assert not said
+
+
+def test_results_that_nobody_takes_leave_valid_files(inferencer, video_file, tmp_path):
+    inferencer(video_file, bboxes=[], pred_out_dir=tmp_path, posetrack_json=True).close()
+    assert json.loads((tmp_path / 'walk.json').read_text()) == []
+    assert json.loads((tmp_path / 'walk_posetrack.json').read_text())['images'] == []
+
+
 def test_images_of_one_name_are_refused(inferencer, frames, tmp_path):
     paths = [str(tmp_path / folder / 'a.jpg') for folder in 'xy']
     for path, frame in zip(paths, frames, strict=False):
@@ -114,6 +160,7 @@ def test_images_of_one_name_are_refused(inferencer, frames, tmp_path):
         cv2.imwrite(path, frame)
     with pytest.raises(ValueError, match='have one name'):
         inferencer(paths, bboxes=[[BOX]] * 2, pred_out_dir=str(tmp_path / 'out'))
+    assert len(list(inferencer(paths, bboxes=[[BOX]] * 2))) == 2  # nothing is written
 
 
 @pytest.mark.parametrize('stream', [False, True])
@@ -149,12 +196,31 @@ def test_broken_frame_is_bridged(inferencer, frames, boxes, tmp_path, stream):
     assert len(read_video(tmp_path / f'out/visualizations/{tmp_path.name}.mp4')[0]) == len(frames)
 
 
+def test_the_video_with_skeletons_is_as_long_as_a_damaged_one(inferencer, frames, tmp_path):
+    """Clips have five frames: of seven broken ones in a row three are in the dark, and of three in front the first."""
+    for index in range(17):
+        if index < 3 or 6 <= index < 13:
+            (tmp_path / f'{index}.png').write_bytes(b'broken')
+        else:
+            cv2.imwrite(str(tmp_path / f'{index}.png'), frames[index % len(frames)])
+    options = dict(images_are_video=True, bboxes=[[BOX]] * 17, vis_out_dir=str(tmp_path / 'walk.avi'))
+    results = people_of(inferencer(str(tmp_path), **options))
+    assert [index for index, people in enumerate(results) if not people] == [0, 8, 9, 10]
+    pictures, _ = read_video(tmp_path / 'walk.avi')
+    assert len(pictures) == 17
+    assert pictures[0].max() < 20 < pictures[1].max()
+    for index in (8, 9, 10):
+        np.testing.assert_array_equal(pictures[index], pictures[7])
+
+
 @pytest.mark.parametrize('stream', [False, True])
 def test_pictures_of_changing_size_are_scenes_of_their_own(inferencer, frames, tmp_path, stream):
     images = [*frames[:3], *(np.ascontiguousarray(frame[:100, :150]) for frame in frames[3:5])]
     options = dict(images_are_video=True, batch_size=5, stream=stream)
     results = people_of(inferencer(images, bboxes=[[BOX]] * 5, vis_out_dir=str(tmp_path / 'walk.mp4'), **options))
-    scenes = [people_of(inferencer(scene, bboxes=[[BOX]] * 3, **options)) for scene in (images[:3], images[3:])]
+    scenes = [
+        people_of(inferencer(scene, bboxes=[[BOX]] * len(scene), **options)) for scene in (images[:3], images[3:])
+    ]
     for people, expected in zip(results, scenes[0] + scenes[1], strict=True):
         np.testing.assert_allclose(people[0]['keypoints'], expected[0]['keypoints'], atol=1e-4)
     pictures, _ = read_video(tmp_path / 'walk.mp4')

@@ -150,8 +150,17 @@ def test_a_camera_is_read_until_it_ends(tmp_path, monkeypatch):
     open_file = cv2.VideoCapture
     monkeypatch.setattr(cv2, 'VideoCapture', lambda number: opened.append(number) or open_file(path))
     source = open_frames('webcam:1')
+    assert source.is_live
     assert (opened, source.name, source.is_video, source.num_frames, source.fps) == ([1], 'webcam', True, None, 15)
     np.testing.assert_allclose(brightness(source), [image.mean() for image in images], atol=3)
+
+
+def test_what_is_only_named_webcam_is_no_camera(tmp_path):
+    (tmp_path / 'webcam').mkdir()
+    cv2.imwrite(str(tmp_path / 'webcam/0.png'), pictures(1)[0])
+    for path in (tmp_path / 'webcam', write_video(tmp_path / 'webcam.mp4', pictures(3))):
+        source = open_frames(path)
+        assert (source.name, source.is_live) == ('webcam', False)
 
 
 def test_lists_hold_no_videos_and_folders_hold_images(tmp_path):

@@ -1,14 +1,17 @@
 """Boxes from the caller, from files and from a real detector."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mmpose_diffusion.apis import VideoPoseInferencer
+from mmpose_diffusion.apis import VideoPoseInferencer, person_boxes
 from mmpose_diffusion.apis.frame_sources import Frame
 from mmpose_diffusion.apis.person_boxes import BoxFile, DetectedBoxes, GivenBoxes, PersonBoxes, WholeImage, find_people
+
+from .conftest import people_of
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 FRAMES = [Frame(index, IMAGE, f'some/where/{index:06d}.jpg') for index in range(3)]
@@ -33,7 +36,9 @@ def test_given_boxes_go_to_their_frames():
 )
 def test_impossible_boxes_are_refused_with_their_frame(boxes, message):
     with pytest.raises(ValueError, match=rf'bboxes\[1\].*{message}'):
-        GivenBoxes([[], boxes, []])(FRAMES)
+        GivenBoxes([[], boxes, []])
+    with pytest.raises(ValueError, match='2 entries for 3 frames'):
+        GivenBoxes([[], []], num_frames=3)
 
 
 def write(path, entries):
@@ -52,7 +57,34 @@ def test_box_file_names_frames_by_number_or_by_file(tmp_path):
     ]
     people = BoxFile(write(tmp_path / 'boxes.json', entries), min_score=0.3)(FRAMES)
     assert [found.boxes.tolist() for found in people] == [[[10, 20, 15, 26]], [[10, 20, 15, 26]], []]
-    assert [found.track_ids for found in people] == [None, [7], None]
+    assert [found.track_ids for found in people] == [None, None, None]  # not all have one
+
+
+def test_absolute_names_fit_relative_inputs(tmp_path):
+    name = str(Path(FRAMES[1].path).absolute())
+    (people,) = BoxFile(write(tmp_path / 'boxes.json', [dict(image_name=name, bbox=[10, 20, 5, 6])]), 0.3)(FRAMES[1:2])
+    assert people.boxes.tolist() == [[10, 20, 15, 26]]
+
+
+@pytest.mark.parametrize('key', [dict(image_name='else/where.jpg'), dict(image_id=7)])
+def test_a_box_file_of_other_frames_is_noticed(inferencer, frames, tmp_path, monkeypatch, key):
+    path, said = tmp_path / 'boxes.json', []
+    monkeypatch.setattr(person_boxes, 'print_log', lambda message, **_: said.append(message))
+    for entry, is_noticed in ((key, True), (dict(frame_id=0), False)):
+        inferencer.det_model = write(path, [dict(entry, bbox=[10, 20, 50, 60])])
+        said.clear()
+        results = people_of(inferencer(frames[:2], images_are_video=True))
+        assert [len(people) for people in results] == [0 if is_noticed else 1, 0]
+        assert [f'no frame is named in {path}' in message for message in said] == [True] * is_noticed
+
+
+def test_track_ids_of_a_file_are_kept_if_all_boxes_have_one(tmp_path):
+    boxes = [dict(frame_id=frame, bbox=[10, 20, 5, 6], track_id=frame + 4) for frame in range(2)]
+    people = BoxFile(write(tmp_path / 'boxes.json', boxes), 0.3)(FRAMES)
+    assert [found.track_ids for found in people] == [[4], [5], []]
+    del boxes[0]['track_id']
+    people = BoxFile(write(tmp_path / 'boxes.json', boxes), 0.3)(FRAMES)
+    assert [found.track_ids for found in people] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -62,6 +94,8 @@ def test_box_file_names_frames_by_number_or_by_file(tmp_path):
         ([dict(bbox=[1, 2, 3, 4])], 'box 0 needs an image_name'),
         ([dict(frame_id=0, bbox=[1, 2, 3])], 'box 0: bbox'),
         ([dict(frame_id=0, bbox=[1, 2, 3, 4], score=None)], 'box 0: score'),
+        ([dict(frame_id=0, bbox=[1, 2, 3, 4], track_id=True)], 'box 0: track_id must be a whole number.*True'),
+        ([dict(frame_id=0, bbox=[1, 2, 3, 4], track_id=1.5)], 'box 0: track_id must be a whole number.*1.5'),
     ],
 )
 def test_broken_box_files_are_refused(tmp_path, entries, message):

@@ -1,6 +1,7 @@
 """2D -> 3D: tracks to sequences, sequences to clips and back, and 3D poses in the results of a video."""
 
 import json
+import shutil
 from copy import deepcopy
 
 import cv2
@@ -180,6 +181,7 @@ def test_same_seed_gives_the_same_3d_poses_whatever_the_batch_size(inferencer, v
     assert written('5', batch_size=5) == alone
     assert written('other', batch_size=5, seed=1) != alone
     assert written('steps', batch_size=5, num_steps=1) != alone
+    assert written('again', batch_size=5) == alone
 
 
 def test_data_samples_and_nobody(inferencer, frames):
@@ -246,11 +248,19 @@ def test_regression_lifts_and_does_not_sample(config, weights, frames, boxes, tm
         inferencer(frames[:2], num_steps=2, **options)
 
 
-def test_what_cannot_be_lifted_is_refused_at_once(inferencer, config, weights, pose3d, frames, tmp_path):
+def test_what_cannot_be_lifted_is_refused_at_once(
+    inferencer, config, weights, pose3d, frames, video_file, tmp_path, monkeypatch
+):
+    open_file = cv2.VideoCapture
     with pytest.raises(ValueError, match='waits for the end of the video'):
         inferencer(frames, images_are_video=True, stream=True, bboxes=[])
-    with pytest.raises(ValueError, match='waits for the end of the video'):
-        inferencer('webcam')
+    with monkeypatch.context() as device:
+        device.setattr(cv2, 'VideoCapture', lambda _: open_file(video_file))
+        with pytest.raises(ValueError, match='waits for the end of the video'):
+            inferencer('webcam')
+    shutil.copy(video_file, tmp_path / 'webcam_walk.mp4')
+    monkeypatch.chdir(tmp_path)
+    inferencer('webcam_walk.mp4', bboxes=[])  # no camera
     with pytest.raises(ValueError, match='for videos; images_are_video=True'):
         inferencer(frames, bboxes=[])
     with pytest.raises(ValueError, match="action='Walking' has no effect"):
@@ -265,7 +275,7 @@ def test_what_cannot_be_lifted_is_refused_at_once(inferencer, config, weights, p
         VideoPoseInferencer(config, weights, pose3d_weights='some.pth')
     (tmp_path / 'file').write_text('')
     with pytest.raises(OSError, match='cannot be written'):
-        inferencer(frames, images_are_video=True, bboxes=[], out_dir=str(tmp_path / 'file'))
+        inferencer(frames, images_are_video=True, bboxes=[[]] * 9, out_dir=str(tmp_path / 'file'))
 
 
 def test_configs_that_are_no_lifter_are_refused(config, pose3d):

@@ -58,6 +58,14 @@ def test_same_seed_gives_the_same_json_whatever_the_batch_size(diffusion_inferen
     assert written('other', batch_size=1, seed=1)[0] != alone
 
 
+def test_options_hold_for_one_call(diffusion_inferencer, frames):
+    options = dict(images_are_video=True, bboxes=[[[20, 20, 90, 150]]] * 2)
+    alone = people_of(diffusion_inferencer(frames[:2], **options))
+    more = dict(num_steps=1, num_hypotheses=4, seed=5, show_uncertainty=True, draw_heatmap=True)
+    assert people_of(diffusion_inferencer(frames[:2], **options, **more)) != alone
+    assert people_of(diffusion_inferencer(frames[:2], **options)) == alone
+
+
 def test_batches_hold_people_of_several_frames(inferencer, frames, boxes, monkeypatch):
     sizes = []
     test_step = inferencer.model.test_step
@@ -71,8 +79,10 @@ def test_batches_hold_people_of_several_frames(inferencer, frames, boxes, monkey
 
 
 @pytest.mark.parametrize('flip_test', [False, True])
-def test_streaming_equals_the_sliding_window_while_boxes_stand_still(inferencer, frames, flip_test):
-    inferencer.model.test_cfg = dict(flip_test=flip_test)
+def test_streaming_equals_the_sliding_window_while_boxes_stand_still(config, weights, frames, flip_test):
+    config = deepcopy(config)
+    config.model.test_cfg = dict(flip_test=flip_test)
+    inferencer = VideoPoseInferencer(config, weights, device='cpu')
     boxes = [[[20, 20, 90, 150], [100, 10, 180, 150]]] * len(frames)
     options = dict(images_are_video=True, bboxes=boxes, batch_size=4)
     np.testing.assert_allclose(
