@@ -143,7 +143,8 @@ class VideoFile:
     """
 
     def __init__(self, path: str | Path, fps: float) -> None:
-        self.path, self.fps = Path(path), fps
+        # MPEG-4 counts time in at most 65535 parts of a second, OpenCV in thousandths of a frame where it has to.
+        self.path, self.fps = Path(path), fps if fps < 65 else float(f'{fps:.4g}')
         if self.path.suffix not in VIDEO_CODECS:
             raise ValueError(f'{path}: cannot write {self.path.suffix}, only {", ".join(VIDEO_CODECS)}')
         if self.path.is_dir():

@@ -136,6 +136,16 @@ def test_videos_that_cannot_be_written_are_reported_before_the_work(inferencer, 
         inferencer(video_file, bboxes=[], vis_out_dir=str(tmp_path))
 
 
+@pytest.mark.parametrize('fps', [23.976, 90.009, 999.99])
+def test_odd_frame_rates_can_be_written(tmp_path, fps):
+    video = VideoFile(tmp_path / 'walk.mp4', fps)
+    for _ in range(3):
+        video.append(np.zeros((40, 60, 3), np.uint8))
+    video.close()
+    pictures, written = read_video(tmp_path / 'walk.mp4')
+    assert (len(pictures), written) == (3, pytest.approx(fps, rel=1e-4))
+
+
 def test_a_writer_that_fails_does_not_say_that_there_is_a_video(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(result_files, 'print_log', lambda message, **_: said.append(message))

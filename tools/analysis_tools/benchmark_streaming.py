@@ -136,7 +136,7 @@ def main() -> None:
     options = dict(batch_size=arguments.batch_size)
     for way in scores:  # the first pass of a network is slow
         name, paths, boxes = videos[0]
-        run(inferencer, paths[:8], dict(options, bboxes=boxes, stream=way == 'streaming', pictures=False), Score())
+        run(inferencer, paths[:8], dict(options, bboxes=boxes[:8], stream=way == 'streaming', pictures=False), Score())
     for name, paths, boxes in videos:
         for way, score in scores.items():
             settings = dict(options, bboxes=boxes, stream=way == 'streaming', pictures=arguments.pictures)
