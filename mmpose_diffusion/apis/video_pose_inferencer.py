@@ -17,7 +17,7 @@ from mmengine.structures import InstanceData
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.apis.inferencers.utils import default_det_models
 from mmpose.registry import INFERENCERS
-from mmpose.structures import PoseDataSample, merge_data_samples, split_instances
+from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
 from ..engine import find_config, load_config, load_weights
@@ -25,6 +25,7 @@ from ..models.heads.sampling_options import SamplingOptions
 from ..visualization.ellipses import draw_ellipses
 from ..visualization.pose3d_picture import SkeletonPainter
 from .clip_window import KeyFrame, key_frames
+from .frame_results import as_dicts, merge_people, results_of, track_ids_of
 from .frame_sources import Frame, FrameSource, open_frames
 from .person_boxes import BoxFile, DetectedBoxes, GivenBoxes, PersonBoxes, PersonFinder, WholeImage, find_people
 from .pose_lifting import PoseTracks, TrackLifter, WaitingSamples, to_human36m_joints
@@ -178,19 +179,9 @@ class VideoPoseInferencer(Pose2DInferencer):
         self.update_model_visualizer_settings(**drawing)
         test_cfg['output_heatmaps'] = drawing.get('draw_heatmap', False)
         source = open_frames(inputs, reading.pop('images_are_video', False), reading.pop('fps', None))
-        if lift is not None and (stream or source.is_live):
-            raise ValueError(
-                'lifting to 3D looks at whole tracks, so it waits for the end of the video: it does not go with '
-                "stream=True or 'webcam'; leave one of them out"
-            )
+        refuse_what_does_not_go_together(source, stream, lift is not None)
         if source.is_live:
             drawing['show'] = True
-        if stream and not source.is_video:
-            raise ValueError('stream=True is for videos; these images have nothing to do with each other')
-        if lift is not None and not source.is_video:
-            raise ValueError(
-                'lifting to 3D is for videos; images_are_video=True says that these images are the frames of one'
-            )
         finder = self._make_finder(source, **reading)
         names = list(self.model.dataset_meta['keypoint_id2name'].values())
         meta_info = None if lift is None else {'keypoint_names': names, **self.lifter.meta}
@@ -285,7 +276,7 @@ class VideoPoseInferencer(Pose2DInferencer):
         progress = tqdm(estimated, total=source.num_frames, unit=' frames', disable=not self.show_progress)
         with files:
             for key_frame, people in progress:
-                sample = self._merge(people, key_frame.frame)
+                sample = merge_people(people, key_frame.frame, self.model.dataset_meta['num_keypoints'])
                 self._add_track_ids(sample.pred_instances, key_frame.frame.people, tracker)
                 picture = self._draw(key_frame, sample, source, drawing) if wants_pictures else None
                 files.add(key_frame.frame, as_dicts(sample.pred_instances), picture)
@@ -375,20 +366,6 @@ class VideoPoseInferencer(Pose2DInferencer):
             bbox_score=frame.people.scores[person : person + 1],
         )
 
-    def _merge(self, people: Sequence[PoseDataSample], frame: Frame) -> PoseDataSample:
-        """One sample for all people of a frame, perhaps none."""
-        if people:
-            return merge_data_samples(list(people))
-        num_keypoints = self.model.dataset_meta['num_keypoints']
-        nobody = InstanceData(
-            keypoints=np.zeros((0, num_keypoints, 2), dtype=np.float32),
-            keypoint_scores=np.zeros((0, num_keypoints), dtype=np.float32),
-            keypoints_visible=np.zeros((0, num_keypoints), dtype=np.float32),
-            bboxes=np.zeros((0, 4), dtype=np.float32),
-            bbox_scores=np.zeros(0, dtype=np.float32),
-        )
-        return PoseDataSample(metainfo=dict(img_path=frame.path, img_id=frame.index), pred_instances=nobody)
-
     def _add_track_ids(self, instances: InstanceData, people: PersonBoxes, tracker: PoseTracker | None) -> None:
         """Say who is who: what came with the boxes, or what the tracker makes of boxes and poses."""
         if tracker is None:
@@ -420,36 +397,21 @@ class VideoPoseInferencer(Pose2DInferencer):
         return draw_ellipses(picture, instances.keypoints[is_shown], covariances[is_shown], colors[is_shown])
 
 
-def results_of(poses: Generator, return_datasamples: bool, return_vis: bool) -> Iterator[dict]:
-    """Results in MMPose's form."""
-    with closing(poses):
-        for _, sample, picture in poses:
-            yield {
-                'predictions': [sample if return_datasamples else as_dicts(sample.pred_instances)],
-                'visualization': [picture[..., ::-1]] if return_vis and picture is not None else [],
-            }
-
-
-def track_ids_of(people: InstanceData) -> list[int]:
-    """Who the people of a frame are, as plain numbers."""
-    return people.track_ids.tolist() if len(people) else []
-
-
 def num_people(key: KeyFrame) -> int:
     """How many people a key frame has whose poses can be estimated."""
     return len(key.frame.people.boxes) if key.image is not None else 0
 
 
-def as_dicts(instances: InstanceData) -> list[dict]:
-    """MMPose's dicts, one for each person, with what it does not have."""
-    people = split_instances(instances)
-    for index, person in enumerate(people):
-        if 'bbox_score' in person:
-            person['bbox_score'] = float(person['bbox_score'])
-        if 'track_ids' in instances:
-            person['track_id'] = int(instances.track_ids[index])
-        if 'keypoint_covariances' in instances:
-            person['keypoint_covariances'] = instances.keypoint_covariances[index].tolist()
-        if 'keypoints_3d' in instances:
-            person['keypoints_3d'] = instances.keypoints_3d[index].tolist()
-    return people
+def refuse_what_does_not_go_together(source: FrameSource, stream: bool, lifts: bool) -> None:
+    """Streaming and lifting want a video, lifting the whole of it."""
+    if lifts and (stream or source.is_live):
+        raise ValueError(
+            'lifting to 3D looks at whole tracks, so it waits for the end of the video: it does not go with '
+            "stream=True or 'webcam'; leave one of them out"
+        )
+    if stream and not source.is_video:
+        raise ValueError('stream=True is for videos; these images have nothing to do with each other')
+    if lifts and not source.is_video:
+        raise ValueError(
+            'lifting to 3D is for videos; images_are_video=True says that these images are the frames of one'
+        )

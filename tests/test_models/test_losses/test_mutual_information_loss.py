@@ -85,12 +85,18 @@ def trained_predictor(loss, features, steps=100):
     loss.zero_grad()
 
 
-@pytest.mark.parametrize('term', ALL)
-def test_gradients_reach_what_should_learn_and_nothing_else(term):
+def with_something_to_learn(term):
+    """The loss of one term and features on which it is above zero."""
     loss, features = build([term]), clip_features(8)
     if term == 'redundancy':
         features = repeating_the_key_frame(features)
         trained_predictor(loss, features)
+    return loss, features
+
+
+@pytest.mark.parametrize('term', ALL)
+def test_gradients_reach_what_should_learn_and_nothing_else(term):
+    loss, features = with_something_to_learn(term)
     value = loss(features, labelled(8))[f'loss_mi_{term}']
     assert value > 0
     value.backward()
@@ -124,10 +130,7 @@ def with_noise(features, maps):
 
 @pytest.mark.parametrize('term', ALL)
 def test_each_term_reads_its_own_maps_and_no_others(term):
-    loss, features = build([term]), clip_features(8)
-    if term == 'redundancy':
-        features = repeating_the_key_frame(features)
-        trained_predictor(loss, features)
+    loss, features = with_something_to_learn(term)
     maps = ('key', 'supports', 'aligned', 'fused')
     values = {name: loss(with_noise(features, name), labelled(8))[f'loss_mi_{term}'] for name in maps}
     value = loss(features, labelled(8))[f'loss_mi_{term}']
