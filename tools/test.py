@@ -57,7 +57,7 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
         evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
         config.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=arguments.dump)]
     merge_options(config, arguments.cfg_options)
-    if arguments.pictures:  # what there is to draw of a diffusion head; others do not look at it
+    if arguments.pictures and config.model.type != 'DiffusionPoseLifter':  # what there is to draw; others do not look
         sampling = config.model.setdefault('test_cfg', {})
         sampling.update(output_hypotheses=sampling.get('num_hypotheses', 1) > 1, output_estimates=True)
     return config

@@ -6,6 +6,7 @@ from .ellipses import Ellipse, draw_ellipses, ellipse_of
 from .person_pictures import PersonPainter
 from .picture_hook import PersonPictureHook
 from .pose_video import FramePoses, PoseDrawer, read_posetrack_frames, write_animation
+from .sequence_pictures import SequencePainter
 
 __all__ = [
     'CloseUp',
@@ -14,6 +15,7 @@ __all__ = [
     'PersonPainter',
     'PersonPictureHook',
     'PoseDrawer',
+    'SequencePainter',
     'choose_rows',
     'close_up',
     'denoising_strip',

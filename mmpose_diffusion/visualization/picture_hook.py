@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -16,6 +18,7 @@ from torch import nn
 
 from .denoising import JOINTS
 from .person_pictures import PersonPainter
+from .sequence_pictures import SequencePainter
 
 
 @HOOKS.register_module()
@@ -23,8 +26,8 @@ class PersonPictureHook(Hook):
     """Writes pictures of every n-th evaluated person: `..._pose.png` and, for diffusion heads, `..._denoising.png`.
 
     The pose is drawn beside its annotation. Ellipses come with `model.test_cfg.output_hypotheses=True`, denoising
-    strips with `model.test_cfg.output_estimates=True`; other models need neither. Each validation has its own folder
-    `iter_<n>`, so that learning can be watched.
+    strips with `model.test_cfg.output_estimates=True`; other models need neither. Of models that lift to 3D, every n-th
+    clip is drawn as `..._poses.png`. Each validation has its own folder `iter_<n>`, so that learning can be watched.
 
     Args:
         out_dir: folder of the pictures; a relative one lies in the run's log folder `<work_dir>/<time>`.
@@ -66,13 +69,17 @@ class PersonPictureHook(Hook):
             return
         folder = Path(runner.log_dir) / self.out_dir / subfolder
         folder.mkdir(parents=True, exist_ok=True)
-        painter = PersonPainter(metainfo, self.share, self.joints)
         for sample in chosen:
-            name = picture_name(sample)
-            Image.fromarray(painter.draw_pose(sample)).save(folder / f'{name}_pose.png')
-            strip = painter.draw_denoising(sample, sampling_steps(runner.model))
-            if strip is not None:
-                Image.fromarray(strip).save(folder / f'{name}_denoising.png')
+            for kind, picture in self._pictures(sample, metainfo, runner.model).items():
+                Image.fromarray(picture).save(folder / f'{picture_name(sample)}_{kind}.png')
+
+    def _pictures(self, sample: PoseDataSample, metainfo: dict, model: nn.Module) -> dict[str, np.ndarray]:
+        """What there is to see of a sample: kind -> RGB picture."""
+        if is_sequence(sample):
+            return {'poses': SequencePainter(metainfo).draw(sample)}
+        painter = PersonPainter(metainfo, self.share, self.joints)
+        strip = painter.draw_denoising(sample, sampling_steps(model))
+        return {'pose': painter.draw_pose(sample), **({} if strip is None else {'denoising': strip})}
 
 
 def sampling_steps(model: nn.Module) -> list[int]:
@@ -82,7 +89,15 @@ def sampling_steps(model: nn.Module) -> list[int]:
     return [] if process is None else process.steps((model.test_cfg or {}).get('num_steps', 1))
 
 
+def is_sequence(sample: PoseDataSample) -> bool:
+    """Is it a clip of poses to lift, rather than a person in an image?"""
+    return 'lifting_target' in sample.gt_instances
+
+
 def picture_name(sample: PoseDataSample) -> str:
-    """A file name that says which person this is: video, image and the number of the annotation."""
+    """A file name that says who this is: video, image and number of the annotation; of a sequence, its first frame."""
+    if is_sequence(sample):
+        name = f'{sample.sequence}_{sample.person}_{sample.frame_ids[0]}'
+        return re.sub(r'[^\w.-]+', '_', name)
     path = Path(sample.img_path)
     return f'{sample.get("video") or path.parent.name}_{path.stem}_{sample.get("id", 0)}'

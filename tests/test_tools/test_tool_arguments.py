@@ -46,6 +46,15 @@ def test_pictures_go_where_they_are_asked_for(monkeypatch, words, hook):
     assert (settings.enable, settings.out_dir) == (True, 'pictures')
 
 
+def test_pictures_ask_a_model_only_for_what_it_can_give(monkeypatch):
+    config = apply(monkeypatch, 'test', 'diffpose_tiny_synthetic', 'x.pth', '--pictures', 'close_ups')
+    assert config.custom_hooks[-1]['type'] == 'PersonPictureHook'
+    assert (config.model.test_cfg.output_estimates, config.model.test_cfg.output_hypotheses) == (True, True)
+    config = apply(monkeypatch, 'test', 'd3dp_tiny_synthetic', 'x.pth', '--pictures', 'close_ups')
+    assert config.custom_hooks[-1]['type'] == 'PersonPictureHook'
+    assert 'output_estimates' not in config.model.test_cfg
+
+
 def test_resuming_takes_the_latest_checkpoint_or_the_given_one(monkeypatch):
     config = apply(monkeypatch, 'train', TINY, '--resume')
     assert (config.resume, config.load_from) == (True, None)

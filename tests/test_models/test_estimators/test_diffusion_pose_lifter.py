@@ -9,6 +9,7 @@ from mmpose.structures import PoseDataSample
 
 from mmpose_diffusion.datasets.pose_sequence_dataset import PoseSequence, PoseSequenceDataset
 from mmpose_diffusion.engine import load_config
+from mmpose_diffusion.visualization import PersonPictureHook
 
 FRAMES = 9
 CONFIGS = ['d3dp_tiny_synthetic', 'regression_tiny_synthetic']
@@ -57,6 +58,15 @@ def test_a_tiny_config_trains_and_is_scored(runner):
     scores = runner.test()
     assert scores['lifting/mpjpe'] > 0
     assert np.isfinite(list(scores.values())).all()
+
+
+@pytest.mark.parametrize('runner', CONFIGS, indirect=True)
+def test_every_third_clip_of_an_evaluation_is_drawn(runner, tmp_path):
+    runner.register_hook(PersonPictureHook(interval=3))
+    runner.test()
+    # two chunks for each of two people: the first and the fourth
+    names = [path.name for path in sorted(tmp_path.glob('*/pictures/*'))]
+    assert names == ['S0_Walking_0_0_poses.png', f'S1_Waving_0_{FRAMES}_poses.png']
 
 
 @pytest.mark.parametrize('runner', CONFIGS, indirect=True)
