@@ -245,6 +245,7 @@ def test_the_mean_may_be_better_than_the_best_choice():
         ({'keypoints_2d': np.zeros((B, T, J, 3))}, 'expected keypoints_2d'),
         ({'valid': np.zeros((B, T), bool)}, 'no frame is valid'),
         ({'keypoints_2d': np.full((B, T, J, 2), 500.0)}, 'with a median of 500, look like pixels'),
+        ({'camera': np.full((B, 9), 500.0)}, 'with a centre around 500, looks like one in pixels'),
     ],
 )
 def test_bad_input_is_named(change, message):

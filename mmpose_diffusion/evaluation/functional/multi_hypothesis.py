@@ -168,4 +168,10 @@ def _checked_float64(arrays: dict[str, np.ndarray | None], valid: np.ndarray) ->
             f'keypoints_2d, with a median of {size:.0f}, look like pixels: give normalised screen coordinates, see '
             'camera_projection.normalise_points'
         )
+    camera = arrays['camera']
+    if camera is not None and (size := np.median(np.abs(camera[valid.any(axis=1), 2:4]))) > OFF_SCREEN:
+        raise ValueError(
+            f'camera, with a centre around {size:.0f}, looks like one in pixels: give focal length and centre as '
+            'camera_projection.normalise_points gives points, in units of half the image width'
+        )
     return list(arrays.values())
