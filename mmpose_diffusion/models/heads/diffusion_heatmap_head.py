@@ -247,13 +247,18 @@ def build_gaussian_codec(config: dict) -> Any:
 
 
 def require_finite(tensors: Sequence[Tensor], name: str, data_samples: Sequence[Any]) -> None:
-    """Stop at NaN or infinity in tensors [B, ...] and name the sample it belongs to."""
+    """Stop at NaN or infinity in tensors [B, ...] and name the sample it belongs to.
+
+    A batch normalisation spreads one sample's NaN to the whole batch, where it belongs to nobody in particular.
+    """
     for values in tensors:
         finite = values.isfinite().flatten(1).all(dim=1)  # [B]
         if not finite.all():
             position = int((~finite).nonzero()[0])
-            sample = describe_sample(data_samples[position].metainfo, position)
-            raise ValueError(f'the {name} of {sample} holds NaN or infinity: check its image, labels and the weights')
+            culprit = describe_sample(data_samples[position].metainfo, position)
+            if len(finite) > 1 and not finite.any():
+                culprit = f'every sample of a batch, of which {culprit} is the first,'
+            raise ValueError(f'the {name} of {culprit} holds NaN or infinity: check its image, labels and the weights')
 
 
 def heatmap_fields(samples: Samples, options: SamplingOptions) -> list[PixelData]:

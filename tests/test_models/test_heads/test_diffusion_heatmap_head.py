@@ -344,6 +344,9 @@ def test_nan_in_features_or_targets_names_the_sample():
         head.predict((bad,), samples())
     with pytest.raises(ValueError, match='feature map of sample 1'):
         head.loss((bad,), samples())
+    everywhere = torch.full_like(bad, float('nan'))  # what a batch normalisation makes of it
+    with pytest.raises(ValueError, match='feature map of every sample of a batch, of which sample 0 .* is the first,'):
+        head.loss((everywhere,), samples())
     data_samples = samples()
     data_samples[0].gt_fields.heatmaps[2, 1, 1] = float('inf')
     with pytest.raises(ValueError, match='target heatmaps of sample 0'):
