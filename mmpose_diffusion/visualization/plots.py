@@ -76,3 +76,20 @@ def plot_calibration(levels: Sequence[float], coverages: Mapping[str, Sequence[f
         axes.legend(frameon=False, fontsize=9, loc='upper left')
 
     return plot(draw, width=4.6, height=4.4)
+
+
+def plot_scores(curves: Mapping[str, Sequence[tuple[float, Sequence[float]]]], xlabel: str, ylabel: str) -> bytes:
+    """Means of a score over x, with bars of a standard deviation to both sides; curves name -> (x, values) by point."""
+
+    def draw(axes: Axes) -> None:
+        places = sorted({x for points in curves.values() for x, _ in points})
+        for name, points in curves.items():
+            spreads = [np.std(values, ddof=1) if len(values) > 1 else 0.0 for _, values in points]
+            means = [np.mean(values) for _, values in points]
+            axes.errorbar([x for x, _ in points], means, spreads, fmt='o-', markersize=5, capsize=3, label=name)
+        axes.set(xlabel=xlabel, ylabel=ylabel, xscale='log', xticks=places, xticklabels=places)
+        axes.minorticks_off()
+        if curves:
+            axes.legend(frameon=False, fontsize=9)
+
+    return plot(draw)

@@ -19,7 +19,7 @@ from mmpose.registry import MODELS
 
 from .conftest import ROOT
 
-MODULES = ('ablation', 'ablation_plan', 'ablation_processes', 'ablation_table')
+MODULES = ('ablation', 'ablation_curves', 'ablation_plan', 'ablation_processes', 'ablation_report', 'ablation_table')
 ROWS = """
 seeds = (3, 4)
 small = dict(frames=3, people=2, difficulty='easy', unlabeled_share=0, motion_subjects=1, motion_frames=2)
@@ -283,6 +283,8 @@ def test_settings_have_names_that_follow_from_what_they_concern(tmp_path, rows_f
         ("'model.test_cfg.flip_test'", "'modl.test_cfg.flip_test'", "row 'flipped', test 'val': .* did you mean model"),
         ("'tiny': dict(config='", "'tiny': dict(config='no", "model 'tiny': There is no config no"),
         ('columns = ', 'colums = ', 'lacks columns'),
+        ('reference =', "curves = dict(column='AQ', rows={})\nreference =", "column 'AQ' is unknown; .* AP, error"),
+        ('reference =', "curves = dict(column='AP', rows=dict(a='p{}'))\nreference =", "no row is called like 'p{}'"),
     ],
 )  # fmt: skip
 def test_wrong_rows_file_is_refused_with_the_culprit(rows_file, run, before, after, message):
@@ -320,6 +322,24 @@ def test_differences_are_taken_seed_by_seed(tool):
     header, cells = tool['ablation_table'].metric_columns(records, list(values), ['easy', 'hard'], {'M': 'm'}, 3)
     assert header == ['M, easy', 'M, hard']
     assert cells == [['–', '30.0 ± 20.0'], ['–', '22.0 ± 14.1 (2 of 3)']]
+
+
+def test_curves_join_rows_that_differ_in_a_number_and_show_what_is_there(tmp_path, tool):
+    names = ['DDIM, 5 x 10', 'DDIM, 5 x 2', 'DDIM, 15 x 2', 'UniPC, 5 x 2', 'DDIM, 5 x 3']
+    curves, report = tool['ablation_curves'], tool['ablation_report']
+    assert curves.rows_of('DDIM, 5 x {}', names) == [(2, 'DDIM, 5 x 2'), (3, 'DDIM, 5 x 3'), (10, 'DDIM, 5 x 10')]
+    records = {
+        (name, 'val'): {seed: dict(metrics={'m': 50.0 + seed + len(name)}) for seed in (0, 1)} for name in names[:2]
+    }
+    patterns = {'DDIM': 'DDIM, 5 x {}', 'UniPC': 'UniPC, 5 x {}'}
+    points = curves.curves_of(records, names, 'val', patterns, 'm')
+    assert points == {'DDIM': [(2, {0: 61.0, 1: 62.0}), (10, {0: 62.0, 1: 63.0})], 'UniPC': []}
+    settings = dict(rows=[dict(name=name) for name in names], tests=dict(val={}, other={}), columns={'M': 'm'})
+    report.draw_curves(dict(column='M', xlabel='steps', rows=patterns), records, settings, tmp_path)
+    picture = (tmp_path / 'curves_val.svg').read_text()
+    assert all(f'<!-- {text} -->' in picture for text in ('steps', 'M', '2', '10', 'DDIM'))
+    assert '<!-- UniPC -->' not in picture
+    assert (tmp_path / 'curves_other.svg').exists()
 
 
 def rows_files():

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ablation_curves import check_curves
 from mmengine.config import Config
 
 REQUIRED = ('seeds', 'worlds', 'train', 'tests', 'models', 'rows', 'columns')
@@ -24,6 +25,7 @@ ENTRIES = {
     'tests': {'world', 'options'},
     'models': {'config', 'options'},
     'rows': {'name', 'model', 'test_options', 'metrics'},
+    'curves': {'column', 'rows', 'xlabel', 'ylabel'},
 }
 # What a training follows from, of all that a config may hold; and what a score follows from besides the training.
 TRAINING_SETTINGS = (
@@ -98,6 +100,9 @@ def check_rows(settings: Mapping[str, Any]) -> None:
         require_known(row.get('model'), settings['models'], f'row {name!r}: model')
     if settings.get('reference'):
         require_known(settings['reference'], names, 'reference: row')
+    if curves := settings.get('curves'):
+        check_keys('curves', curves, ENTRIES['curves'])
+        check_curves(curves, names, settings['columns'])
 
 
 def check_keys(label: str, entry: Mapping[str, Any], known: Iterable[str]) -> None:

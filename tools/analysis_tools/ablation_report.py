@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ablation_curves import curves_of
 from ablation_plan import Training, read_json, write_json, write_text
 from ablation_table import markdown, metric_columns, unknown_columns
 
@@ -52,8 +53,24 @@ def write_table(
     about = describe(settings, scores)
     parts += ['\n'.join(f'- {line}' for line in about)]
     write_text('\n\n'.join(parts) + '\n', out / 'table.md')
+    if curves := settings.get('curves'):
+        draw_curves(curves, records, settings, out)
     write_json(dict(columns=settings['columns'], about=about, failed=problems, scores=scores), out / 'table.json')
     return problems
+
+
+def draw_curves(
+    curves: Mapping[str, Any], records: Mapping[tuple[str, str], dict], settings: Mapping[str, Any], out: Path
+) -> None:
+    """Write curves_<test>.svg for every test world."""
+    from mmpose_diffusion.visualization.plots import plot_scores
+
+    names, key = [row['name'] for row in settings['rows']], settings['columns'][curves['column']]
+    for test in settings['tests']:
+        points = curves_of(records, names, test, curves['rows'], key)
+        lines = {title: [(x, list(values.values())) for x, values in line] for title, line in points.items() if line}
+        picture = plot_scores(lines, curves.get('xlabel', ''), curves.get('ylabel', curves['column']))
+        (out / f'curves_{test}.svg').write_bytes(picture)
 
 
 def cost_cells(records: Sequence[Mapping[str, Any]]) -> list[str]:

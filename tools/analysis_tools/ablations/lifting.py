@@ -73,3 +73,12 @@ columns = {
     'P-MPJPE': 'lifting/p_mpjpe',
     'velocity error': 'lifting/velocity_error',
 }
+curves = dict(
+    column='MPJPE of the mean',
+    xlabel='steps',
+    ylabel='MPJPE of the mean of 5 hypotheses, mm',
+    rows={
+        'DDIM, fresh noise in each step': 'D3DP, 5 x {}',
+        **{name: f'{name}, 5 x {{}}' for name in solvers},
+    },
+)
