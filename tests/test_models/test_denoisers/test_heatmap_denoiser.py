@@ -111,6 +111,16 @@ def test_pyramid_brings_any_backbone_to_the_wanted_sizes_without_idle_layers(fac
     assert all(weight.grad is not None for weight in pyramid.parameters())
 
 
+def test_the_way_up_sees_what_the_narrow_map_cannot_hold():
+    pyramid = ConditionPyramid(6, 2, 4, (4, 2, 1), None)
+    features = torch.randn(1, 6, 4, 4)
+    with torch.no_grad():
+        pyramid.entry.conv.weight.zero_()
+        narrow, *finer = pyramid(features)
+        assert not (narrow - narrow[..., :1, :1]).any()
+        assert all(each.std() > 0 for each in finer)
+
+
 def test_untrained_network_answers_with_empty_heatmaps():
     denoiser = MODELS.build(dict(type='HeatmapDenoiser', in_channels=6, out_channels=5, **TINY))
     denoiser.init_weights()  # as the runner does
