@@ -51,6 +51,35 @@ def test_weights_are_those_of_the_stricter_codec():
     assert hidden['keypoint_weights'].tolist() == [[0.5, 0, 0, 0, 0]]
 
 
+@pytest.mark.parametrize(
+    ('codec', 'expected', 'far_from_the_border'),
+    [
+        (MSRA, 2.09, 1.59),
+        (dict(MSRA, unbiased=True), 0.12, 0.00),
+        (UDP, 1.60, 0.73),
+        *(
+            (dict(type='SimCCLabel', input_size=INPUT_SIZE, simcc_split_ratio=float(k), sigma=2.0 * k), error, error)
+            for k, error in ((1, 0.40), (2, 0.19), (3, 0.13))
+        ),
+    ],
+    ids=['msra', 'unbiased', 'udp', 'k=1', 'k=2', 'k=3'],
+)
+def test_what_a_perfect_answer_still_gets_wrong(codec, expected, far_from_the_border):
+    """The table at the top of docs/simcc_pose.md."""
+    codec = KEYPOINT_CODECS.build(codec)
+    errors, is_far = [], []
+    for seed in range(60):
+        keypoints = random_keypoints(8, np.array(INPUT_SIZE) - 8, seed)
+        encoded = codec.encode(keypoints, np.ones((1, 17), np.float32))
+        labels = [encoded[name] for name in ('heatmaps', 'keypoint_x_labels', 'keypoint_y_labels') if name in encoded]
+        decoded, _ = codec.decode(*(label.copy() for label in labels))
+        errors.append(np.linalg.norm(decoded - keypoints, axis=-1)[0])
+        is_far.append(((keypoints > 20) & (keypoints < np.array(INPUT_SIZE) - 20)).all(axis=-1)[0])
+    errors, is_far = np.array(errors), np.array(is_far)
+    assert errors.mean() == pytest.approx(expected, abs=0.06)
+    assert errors[is_far].mean() == pytest.approx(far_from_the_border, abs=0.06)
+
+
 @pytest.mark.parametrize('split_factor', [1, 2, 3])
 def test_labels_are_read_back_within_half_a_bin(split_factor):
     codec = build(simcc_split_ratio=split_factor, sigma=2.0 * split_factor, normalize=False)

@@ -65,7 +65,7 @@ def check_parts(neck: nn.Module | None, temporal_neck: nn.Module, head: nn.Modul
             f'temporal neck {name} has out_channels={channels[1]}, head {type(head).__name__} has '
             f'in_channels={head_channels}: make them equal'
         )
-    check_split_factor(head)
+    check_bins(head)
 
 
 def check_head(head: nn.Module) -> None:
@@ -84,7 +84,7 @@ def check_head(head: nn.Module) -> None:
     )
 
 
-def check_split_factor(head: nn.Module) -> None:
+def check_bins(head: nn.Module) -> None:
     """Refuse classifiers of coordinates whose bins are wider than a pixel, or others than their codec's."""
     if not isinstance(head, mmpose_heads.SimCCHead | mmpose_heads.RTMCCHead):
         return
@@ -96,6 +96,12 @@ def check_split_factor(head: nn.Module) -> None:
         raise ValueError(
             f'{name} has simcc_split_ratio={factor}, its decoder has {read_as}, which would scale every place: make '
             'them, and that of the encoder in the data, equal'
+        )
+    read_size = getattr(head.decoder, 'input_size', head.input_size)
+    if tuple(read_size) != tuple(head.input_size):
+        raise ValueError(
+            f'{name} has bins for an input of {tuple(head.input_size)} (w, h), its decoder for {tuple(read_size)}: '
+            'make them, and that of the encoder in the data, equal'
         )
 
 

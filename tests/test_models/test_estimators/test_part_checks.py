@@ -43,13 +43,26 @@ def test_stock_heads_that_read_one_map_are_accepted(name):
 @pytest.mark.parametrize(
     ('bins', 'read_as', 'message'),
     [
-        (0.5, 0.5, r'^SimCCHead: simcc_split_ratio .bins per pixel. must be at least 1, got 0.5'),
-        (3.0, 2.0, '^SimCCHead has simcc_split_ratio=3.0, its decoder has 2.0.*make them.*equal'),
+        (
+            dict(simcc_split_ratio=0.5),
+            dict(simcc_split_ratio=0.5),
+            r'^SimCCHead: simcc_split_ratio .bins per pixel. must be at least 1, got 0.5',
+        ),
+        (
+            dict(simcc_split_ratio=3.0),
+            dict(simcc_split_ratio=2.0),
+            '^SimCCHead has simcc_split_ratio=3.0, its decoder has 2.0.*make them.*equal',
+        ),
+        (
+            dict(),
+            dict(input_size=(96, 128)),
+            r'^SimCCHead has bins for an input of .*\(w, h\), its decoder for \(96, 128\): make them.*equal',
+        ),
     ],
 )
 def test_classifiers_whose_bins_are_not_those_of_the_codec_are_refused(bins, read_as, message):
     head = tiny_head('simcc', 64, 32)
-    head |= dict(simcc_split_ratio=bins, decoder=dict(CODECS['simcc'], simcc_split_ratio=read_as))
+    head |= dict(bins, decoder={**CODECS['simcc'], **read_as})
     with pytest.raises(ValueError, match=message):
         build(head=head)
 
