@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'), help='folder of the results')
     parser.add_argument('--data', type=Path, default=Path('data/synthetic'), help='folder of the synthetic data set')
-    parser.add_argument('--videos', type=int, default=300, help='training videos; a tenth as many to evaluate')
+    parser.add_argument('--videos', type=int, default=280, help='training videos; a tenth as many to evaluate')
     parser.add_argument('--frames', type=int, default=10, help='frames of a video')
     parser.add_argument('--difficulty', choices=['easy', 'medium', 'hard'], default='medium')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to training')
@@ -105,7 +105,7 @@ def train_and_evaluate(steps: Steps, arguments: argparse.Namespace) -> dict[str,
         options = [*data_options(arguments.data), *arguments.cfg_options]
         steps.run(
             f'training "{title}"',
-            ['tools/train.py', config, '--work-dir', work_dir, '--resume', '--cfg-options', *options],
+            ['tools/train.py', config, '--work-dir', work_dir, '--resume', '--no-validate', '--cfg-options', *options],
         )
         checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
         metrics = work_dir / 'metrics.json'

@@ -1,6 +1,6 @@
 def test_demo_leaves_a_page_and_a_video_and_mixes_no_settings(tmp_path, run_tool):
     command = ['tools/demo.py', '--out', tmp_path / 'out', '--data', tmp_path / 'world', '--videos', 2, '--frames', 4]
-    command += ['--difficulty', 'easy', '--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    command += ['--difficulty', 'easy', '--cfg-options', 'train_cfg.max_epochs=1']
     done = run_tool(*command)
     page = (tmp_path / 'out/index.html').read_text()
     pictures = {
