@@ -8,7 +8,7 @@ worlds = dict(
     train=dict(split='train', videos=0, motion_subjects=8, motion_frames=270, seed=0),
     val=dict(split='val', videos=0, motion_subjects=2, motion_frames=27, seed=2),
 )
-# Half the schedule of the configs, so that the table takes little more than an hour on two cores.
+# Half the schedule of the configs, so that the table takes about an hour on two cores.
 epochs = 3
 train = dict(
     world='train',
@@ -28,8 +28,6 @@ models = {
     'no part prompts': dict(
         config='finepose_tiny_synthetic', options={'model.head.denoiser.prompts': [list(pair) for pair in prompts[:2]]}
     ),
-    'no FPC': dict(config='finepose_tiny_synthetic', options={'model.head.denoiser.use_attention': False}),
-    'no PTS': dict(config='finepose_tiny_synthetic', options={'model.head.denoiser.use_stylization': False}),
 }
 
 
@@ -67,8 +65,6 @@ rows = [
         for name, model in (
             ('FinePOSE', 'FinePOSE'),
             ('FinePOSE without part prompts', 'no part prompts'),
-            ('FinePOSE without FPC', 'no FPC'),
-            ('FinePOSE without PTS', 'no PTS'),
         )
     ),
 ]
