@@ -37,8 +37,6 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
 
     config.launcher = arguments.launcher
     config.work_dir = arguments.work_dir or config.get('work_dir') or f'work_dirs/{Path(arguments.config).stem}'
-    if arguments.no_validate:
-        config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if arguments.amp:
         if get_device() in ('cpu', 'mps'):
             sys.exit('--amp trains with mixed precision on a GPU, and there is none: leave it out')
@@ -60,6 +58,8 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
             out_dir=arguments.show_dir,
         )
     merge_options(config, arguments.cfg_options)
+    if arguments.no_validate:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if arguments.auto_scale_lr and 'base_batch_size' not in config.auto_scale_lr:
         sys.exit(
             f'--auto-scale-lr needs the batch size that the learning rate is for, which {arguments.config} does not '
