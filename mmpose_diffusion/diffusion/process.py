@@ -42,6 +42,11 @@ class DiffusionProcess(nn.Module):
         super().__init__()
         self.schedule = build_schedule(scheduler)
         self.signal = SignalRange(**(signal or {})).validated()
+        if self.signal.spread is not None and self.prediction_type != 'sample':
+            raise ValueError(
+                f'signal range: a network that predicts {self.prediction_type!r} must see the noise in full, so leave out '
+                f'spread={self.signal.spread}, or let it predict the clean signal (prediction_type="sample")'
+            )
         # x_t = signal_rate * x_0 + noise_rate * noise; the tables follow the model's device and stay out of checkpoints
         self.register_buffer('signal_rate', self.schedule.alphas_cumprod.sqrt().float(), persistent=False)
         self.register_buffer('noise_rate', (1 - self.schedule.alphas_cumprod).sqrt().float(), persistent=False)
@@ -74,6 +79,15 @@ class DiffusionProcess(nn.Module):
         signal_rate, noise_rate = self.rates(step, clean)
         return signal_rate * clean + noise_rate * noise
 
+    def network_input(self, noisy: Tensor, step: Tensor) -> Tensor:
+        """What the network sees of a noisy signal [N, ...] at steps [N]; see `SignalRange`."""
+        if self.signal.spread is not None:
+            signal_rate, noise_rate = self.rates(step, noisy)
+            deviation = self.signal.spread * self.signal.scale
+            # E[clean | noisy] of Gaussian data
+            noisy = noisy * signal_rate * deviation**2 / ((signal_rate * deviation) ** 2 + noise_rate**2)
+        return self.signal.network_input(noisy, self.prediction_type)
+
     def draw(self, data: Tensor, generator: torch.Generator | None = None) -> TrainingDraw:
         """Draws a uniform step and unit noise for each sample of `data` [N, ...] and corrupts it."""
         clean = self.signal.encode(data)
@@ -81,7 +95,7 @@ class DiffusionProcess(nn.Module):
         step = torch.randint(self.num_train_steps, clean.shape[:1], generator=generator, device=device).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator, device=device, dtype=clean.dtype).to(clean.device)
         noisy = self.add_noise(clean, noise, step)
-        return TrainingDraw(self.signal.network_input(noisy, self.prediction_type), step, clean, noise, noisy)
+        return TrainingDraw(self.network_input(noisy, step), step, clean, noise, noisy)
 
     def target(self, draw: TrainingDraw) -> Tensor:
         """What the network should predict for a draw, in the network's units: [N, ...].
@@ -130,7 +144,7 @@ class DiffusionProcess(nn.Module):
         estimates = []
         for position, step in enumerate(steps):
             step_of_each = torch.full(noisy.shape[:1], step, dtype=torch.int64, device=noisy.device)
-            prediction = denoise(self.signal.network_input(noisy, self.prediction_type), step_of_each, condition)
+            prediction = denoise(self.network_input(noisy, step_of_each), step_of_each, condition)
             if prediction.shape != noisy.shape:
                 raise ValueError(
                     f'the denoiser must answer in the shape it is asked in, {tuple(noisy.shape)}, '

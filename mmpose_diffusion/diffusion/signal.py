@@ -18,12 +18,17 @@ class SignalRange(NamedTuple):
         clamp: in multiples of `scale`; clean estimates are cut to it while sampling, and so is what a network that
             predicts the clean signal sees of the noisy one. None: neither is cut, and the network sees the noisy signal
             as it is.
+        spread: standard deviation of the encoded data around zero, in multiples of `scale`. Given, the network sees the
+            best linear guess of the clean signal instead of the noisy one: it fades out where the noise drowns the
+            signal, so that the noise does not hide what else the network is given. Only where it predicts the clean
+            signal. None: the network sees the noise in full.
     """
 
     low: float = -1.0
     high: float = 1.0
     scale: float = 1.0
     clamp: float | None = None
+    spread: float | None = None
 
     def validated(self) -> 'SignalRange':
         """Returns itself, or says which of the numbers makes no sense."""
@@ -36,6 +41,8 @@ class SignalRange(NamedTuple):
                 f'signal range: clamp is in multiples of the scale and must not cut the data itself, '
                 f'so it is None or at least 1; got {self.clamp}'
             )
+        if self.spread is not None and not 0 < self.spread < math.inf:
+            raise ValueError(f'signal range: spread must be positive and finite, or None; got {self.spread}')
         return self
 
     def encode(self, data: Tensor) -> Tensor:

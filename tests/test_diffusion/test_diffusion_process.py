@@ -225,6 +225,30 @@ def test_a_training_draw_is_what_its_parts_say():
     assert draw.network_input.abs().max().item() == pytest.approx(1.1)
 
 
+@pytest.mark.parametrize('scale', [0.5, 2.0])
+def test_with_a_spread_the_network_sees_the_best_linear_guess_of_the_clean_signal(scale):
+    """What is wrong with the best linear guess has nothing to do with the noisy signal it is made of."""
+    process = build(dict(beta_schedule='squaredcos_cap_v2'), scale=scale, spread=0.3)
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(40000, generator=generator) for _ in range(2))
+    clean = 0.3 * scale * clean
+    for step in (0, 200, 500, 800, 999):
+        steps = torch.full((40000,), step)
+        noisy = process.add_noise(clean, noise, steps)
+        # Without a clamp the network sees signal units.
+        wrong = process.network_input(noisy, steps) - clean
+        assert abs(torch.corrcoef(torch.stack([wrong, noisy]))[0, 1].item()) < 0.02
+    assert process.network_input(noisy, steps).abs().max() < 1e-3 * scale  # pure noise says nothing
+    start = torch.zeros(1, dtype=torch.int64)
+    torch.testing.assert_close(process.network_input(clean[:1], start), clean[:1], rtol=0.002, atol=0)
+
+
+@pytest.mark.parametrize('prediction_type', ['epsilon', 'v_prediction'])
+def test_a_network_that_predicts_noise_or_v_must_see_it(prediction_type):
+    with pytest.raises(ValueError, match=f'{prediction_type}.* leave out spread=0.3'):
+        build(dict(prediction_type=prediction_type), spread=0.3)
+
+
 @pytest.mark.parametrize('prediction_type', ['epsilon', 'v_prediction'])
 def test_what_noise_and_v_are_learned_from_is_not_cut_while_estimates_are(prediction_type):
     process = build(dict(prediction_type=prediction_type), scale=0.3, clamp=1.0)
@@ -294,7 +318,7 @@ def test_answer_of_another_shape_is_refused():
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [(dict(low=1.0, high=1.0), 'low'), (dict(scale=0.0), 'scale'), (dict(clamp=0.9), 'clamp')]
+    [(dict(low=1.0, high=1.0), 'low'), (dict(scale=0.0), 'scale'), (dict(clamp=0.9), 'clamp'), (dict(spread=0.0), 'spread')]
     + [(dict(scale=float('inf')), 'scale'), (dict(clamp=float('nan')), 'clamp')],
 )
 def test_senseless_signal_range_is_refused(options, message):

@@ -126,7 +126,7 @@ def test_features_and_denoiser_sample_as_the_head_does(tmp_path):
     for step, now, after in zip(steps, alphas[:-1], alphas[1:], strict=True):
         guess = run(
             tmp_path / 'denoiser.onnx',
-            noisy=process.signal.network_input(noisy, process.prediction_type),
+            noisy=process.network_input(noisy, torch.full((4,), step)),
             step=torch.full((4,), step),
             features=torch.from_numpy(features).repeat_interleave(2, dim=0),
         )[0]
