@@ -125,7 +125,7 @@ class DenoiserNetwork(nn.Module):
         self.denoiser = head.denoiser
 
     def forward(self, noisy: Tensor, step: Tensor, features: Tensor) -> Tensor:
-        """Noisy [B, K, h', w'] as `DiffusionProcess.network_input` gives it, step [B], features [B, C, h, w] -> guess."""
+        """Noisy [B, K, h', w'] (`DiffusionProcess.network_input`), step [B], features [B, C, h, w] -> guess."""
         return self.denoiser(noisy, step, self.denoiser.prepare(features))
 
 

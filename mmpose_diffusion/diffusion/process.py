@@ -44,7 +44,7 @@ class DiffusionProcess(nn.Module):
         self.signal = SignalRange(**(signal or {})).validated()
         if self.signal.spread is not None and self.prediction_type != 'sample':
             raise ValueError(
-                f'signal range: a network that predicts {self.prediction_type!r} must see the noise in full, so leave out '
+                f'signal range: a network that predicts {self.prediction_type!r} must see the noise in full: leave out '
                 f'spread={self.signal.spread}, or let it predict the clean signal (prediction_type="sample")'
             )
         # x_t = signal_rate * x_0 + noise_rate * noise; the tables follow the model's device and stay out of checkpoints

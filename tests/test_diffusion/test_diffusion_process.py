@@ -318,8 +318,8 @@ def test_answer_of_another_shape_is_refused():
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [(dict(low=1.0, high=1.0), 'low'), (dict(scale=0.0), 'scale'), (dict(clamp=0.9), 'clamp'), (dict(spread=0.0), 'spread')]
-    + [(dict(scale=float('inf')), 'scale'), (dict(clamp=float('nan')), 'clamp')],
+    [(dict(low=1.0, high=1.0), 'low'), (dict(scale=0.0), 'scale'), (dict(clamp=0.9), 'clamp')]
+    + [(dict(spread=0.0), 'spread'), (dict(scale=float('inf')), 'scale'), (dict(clamp=float('nan')), 'clamp')],
 )
 def test_senseless_signal_range_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
