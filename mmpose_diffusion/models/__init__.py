@@ -21,6 +21,8 @@ from .necks import (
     SupportFusionNeck,
     TemporalNeck,
 )
+from .pose_sequence_tcn import PoseSequenceTCN
+from .pose_sequence_transformer import PoseSequenceTransformer
 from .text_encoders import BaseTextEncoder, CLIPTextEncoder, LearnedPromptTable, PromptEmbeddingFile
 
 __all__ = [
@@ -45,6 +47,8 @@ __all__ = [
     'MutualInformationLoss',
     'PoseRegressionHead',
     'PoseSequenceDenoiser',
+    'PoseSequenceTCN',
+    'PoseSequenceTransformer',
     'PromptEmbeddingFile',
     'PromptedPoseDenoiser',
     'ResidualSimCCHead',

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from .transformer_layers import TransformerLayer
@@ -13,6 +14,7 @@ from .transformer_layers import TransformerLayer
 NORM_EPS = 1e-6  # of the blocks and of the two shared normalisations
 
 
+@MODELS.register_module()
 class PoseSequenceTransformer(nn.Module):
     """The trunk of MixSTE (CVPR 2022): 2D pose sequences [B, F, J, 2] in, 3D pose sequences [B, F, J, 3] out.
 
@@ -60,13 +62,7 @@ class PoseSequenceTransformer(nn.Module):
 
     def embed(self, keypoints_2d: Tensor) -> Tensor:
         """2D poses [B, F, J, 2] -> tokens [B, F, J, W] that know which joint they are."""
-        expected = (self.num_frames, self.num_joints, 2)
-        if keypoints_2d.ndim != 4 or keypoints_2d.shape[1:] != expected:
-            raise ValueError(
-                f'this network lifts sequences [B, {", ".join(map(str, expected))}] (clips, frames, joints, x y), got '
-                f'{list(keypoints_2d.shape)}: cut the data into chunks of num_frames={self.num_frames}, which its '
-                'learned positions fix, or build and train it for other sizes'
-            )
+        check_clip_shape(keypoints_2d, self.num_frames, self.num_joints)
         with full_precision(keypoints_2d):
             return self.embedding(keypoints_2d.float()) + self.joint_position
 
@@ -99,6 +95,17 @@ class PoseSequenceTransformer(nn.Module):
                     f'{prefix}{name} of the checkpoint is for {positions.shape[0]} {meaning}, this model has '
                     f'{expected}: build the model for the same number, or load another checkpoint'
                 )
+
+
+def check_clip_shape(keypoints_2d: Tensor, num_frames: int, num_joints: int) -> None:
+    """Stop unless clips [B, F, J, 2] have a network's number of frames and joints."""
+    expected = (num_frames, num_joints, 2)
+    if keypoints_2d.ndim != 4 or keypoints_2d.shape[1:] != expected:
+        raise ValueError(
+            f'this network lifts sequences [B, {", ".join(map(str, expected))}] (clips, frames, joints, x y), got '
+            f'{list(keypoints_2d.shape)}: cut the data into chunks of {num_frames=}, or build and '
+            'train it for other sizes'
+        )
 
 
 def along_second_last(block: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:

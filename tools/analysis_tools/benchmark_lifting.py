@@ -39,8 +39,9 @@ REST = 'embeddings, output and the rest'
 def parts_of(head: nn.Module) -> list[tuple[str, nn.Module, str]]:
     """What a head spends its time on: (part, module, method), several modules to a part."""
     network = getattr(head, 'denoiser', head)
-    parts = [('spatial blocks', block, 'forward') for block in network.trunk.spatial_blocks]
-    parts += [('temporal blocks', block, 'forward') for block in network.trunk.temporal_blocks]
+    parts = []
+    for part, name in (('spatial blocks', 'spatial_blocks'), ('temporal blocks', 'temporal_blocks')):
+        parts += [(part, block, 'forward') for block in getattr(network.trunk, name, [])]
     for part, name, method in (
         ('text', 'part_prompts', 'forward'),
         ('text', 'pose_prompt_attention', 'prepare'),

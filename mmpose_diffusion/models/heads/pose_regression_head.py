@@ -11,7 +11,6 @@ from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from ..pose_sequence_transformer import PoseSequenceTransformer
 from .pose_sequence_outputs import (
     lifting_targets,
     mirror_poses,
@@ -24,20 +23,20 @@ from .sampling_options import LiftingOptions, refuse_unknown_options
 
 @MODELS.register_module()
 class PoseRegressionHead(BaseHead):
-    """MixSTE (CVPR 2022) as it is, without diffusion: what D3DP and FinePOSE have to beat at the same size.
+    """One answer without diffusion, by MixSTE (CVPR 2022) or VideoPose3D: what D3DP and FinePOSE have to beat.
 
     Of `test_cfg` it reads `flip_test` (average with the mirrored view) and `amp`. The loss is the plain MPJPE, as for
     the diffusion heads, instead of MixSTE's own mixture.
 
     Args:
-        trunk: options of `PoseSequenceTransformer`.
+        trunk: options of `PoseSequenceTransformer`, or with its `type` another network, `PoseSequenceTCN`.
         loss: loss between poses.
         init_cfg: MMEngine's initialisation config.
     """
 
     def __init__(self, trunk: dict, loss: dict | None = None, init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
-        self.trunk = PoseSequenceTransformer(**trunk)
+        self.trunk = MODELS.build(dict(type='PoseSequenceTransformer') | trunk)
         self.loss_module = MODELS.build(loss or dict(type='MPJPELoss'))
 
     def forward(self, keypoints_2d: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:

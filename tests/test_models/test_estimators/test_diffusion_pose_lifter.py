@@ -12,7 +12,8 @@ from mmpose_diffusion.engine import load_config
 from mmpose_diffusion.visualization import PersonPictureHook
 
 FRAMES = 9
-CONFIGS = ['d3dp_tiny_synthetic', 'regression_tiny_synthetic']
+CONFIGS = ['d3dp_tiny_synthetic', 'regression_tiny_synthetic', 'tcn_tiny_synthetic']
+TINIER = dict(num_frames=FRAMES, width=8, depth=1, num_heads=2)
 
 
 def swaying_people(frames=2 * FRAMES):
@@ -40,7 +41,8 @@ def runner(request, tmp_path, monkeypatch):
         'mmpose_diffusion.datasets.Human36mSequenceDataset.load_sequences', lambda self: swaying_people()
     )
     head = config.model.head
-    (head.trunk if 'trunk' in head else head.denoiser).update(num_frames=FRAMES, width=8, depth=1, num_heads=2)
+    network = head.trunk if 'trunk' in head else head.denoiser
+    network.update({size: value for size, value in TINIER.items() if size in network})
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         loader.update(batch_size=4)
         loader.dataset.update(num_frames=FRAMES)
@@ -100,10 +102,10 @@ def test_the_plain_forward_tells_prompts_the_actions_of_the_samples():
     assert (first - second).abs().max() > 1e-3
 
 
-def test_both_tiny_networks_have_the_same_trunk():
-    diffusion, regression = (load_config(f'configs/body_3d_video/d3dp/{name}.py') for name in CONFIGS)
+def test_the_tiny_networks_are_trained_alike_and_two_have_the_same_trunk():
+    diffusion, regression, tcn = (load_config(f'configs/body_3d_video/d3dp/{name}.py') for name in CONFIGS)
     denoiser = dict(diffusion.model.head.denoiser)
     assert denoiser.pop('type') == 'PoseSequenceDenoiser'
     assert denoiser == dict(regression.model.head.trunk)
     for setting in ('train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_evaluator'):
-        assert diffusion[setting] == regression[setting]
+        assert diffusion[setting] == regression[setting] == tcn[setting]

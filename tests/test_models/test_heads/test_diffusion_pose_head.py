@@ -246,7 +246,7 @@ def test_poses_that_are_none_are_refused_by_name(kind):
     short = samples(keypoints_2d[:, :, :3])
     with pytest.raises(ValueError, match=r'2D poses \[2, 5, 4, 2\].*got \[2, 5, 3, 3\]'):
         head.loss(keypoints_2d, short)
-    with pytest.raises(ValueError, match=r'num_frames=5, which its learned positions fix'):
+    with pytest.raises(ValueError, match=r'got \[2, 4, 4, 2\]: cut the data into chunks of num_frames=5'):
         head.predict(clips()[:, :4], data_samples)
 
 

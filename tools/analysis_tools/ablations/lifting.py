@@ -1,4 +1,4 @@
-"""D3DP and FinePOSE against a regression network on the same trunk: prompts, hypotheses, steps and solvers."""
+"""D3DP and FinePOSE against regression networks of their size: prompts, hypotheses, steps and solvers."""
 
 from mmpose_diffusion.engine import load_config
 
@@ -23,6 +23,7 @@ tests = dict(val=dict(world='val', options={'test_dataloader.dataset.data_root':
 prompts = load_config('finepose_tiny_synthetic').model.head.denoiser.prompts
 models = {
     'regression': dict(config='regression_tiny_synthetic'),
+    'TCN': dict(config='tcn_tiny_synthetic'),
     'D3DP': dict(config='d3dp_tiny_synthetic'),
     # As published: the signal in metres, and the network sees the noise in full.
     'noise in full': dict(
@@ -54,6 +55,7 @@ solvers = {
 }
 rows = [
     dict(name='regression, same trunk', model='regression'),
+    dict(name='regression, temporal convolutions (TCN)', model='TCN'),
     *(
         dict(name=f'D3DP, {hypotheses} x {steps}', model='D3DP', test_options=sampling(hypotheses, steps))
         for hypotheses in (1, 5, 20)
