@@ -243,6 +243,22 @@ def test_with_a_spread_the_network_sees_the_best_linear_guess_of_the_clean_signa
     torch.testing.assert_close(process.network_input(clean[:1], start), clean[:1], rtol=0.002, atol=0)
 
 
+def test_the_best_linear_guess_is_what_the_network_is_trained_on_and_asked_with():
+    process, seen = build(None, scale=0.5, clamp=1.1, spread=0.3), []
+    draw = process.draw(torch.randn(20, 7) * 0.3, torch.Generator().manual_seed(0))
+    assert torch.equal(draw.network_input, process.network_input(draw.noisy, draw.step))
+    assert not torch.allclose(draw.network_input, (draw.noisy / 0.5).clamp(-1.1, 1.1), atol=0.1)
+
+    def denoise(noisy, step, condition):
+        seen.append(noisy)
+        return torch.zeros_like(noisy)
+
+    process.sample(denoise, None, (20000,), HypothesisNoise.from_seeds([0]), 1)
+    last = torch.tensor([process.num_train_steps - 1])
+    start = torch.randn(1, 20000, generator=torch.Generator().manual_seed(1))
+    assert seen[0].std().item() == pytest.approx(process.network_input(start, last).std().item(), rel=0.03)
+
+
 @pytest.mark.parametrize('prediction_type', ['epsilon', 'v_prediction'])
 def test_a_network_that_predicts_noise_or_v_must_see_it(prediction_type):
     with pytest.raises(ValueError, match=f'{prediction_type}.* leave out spread=0.3'):
