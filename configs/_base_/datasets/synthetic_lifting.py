@@ -10,7 +10,7 @@ pipeline = [dict(type='PackPoseSequence')]
 
 train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker_from_epoch'),
-    batch_size=16,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(

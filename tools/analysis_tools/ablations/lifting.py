@@ -49,7 +49,6 @@ def other_solver(name: str) -> dict:
 
 
 solvers = {
-    'DDIM, no fresh noise': 'DDIMScheduler',
     'DPM-Solver++': 'DPMSolverMultistepScheduler',
     'UniPC': 'UniPCMultistepScheduler',
 }
@@ -67,12 +66,13 @@ rows = [
         for steps in (2, 3, 5)
     ),
     *(
-        dict(name=f'{name}, 5 x 5', model=model, test_options=sampling(5, 5))
+        dict(name=f'{name}, {size} x {size}', model=model, test_options=sampling(size, size))
         for name, model in (
             ('D3DP that sees the noise in full', 'noise in full'),
             ('FinePOSE', 'FinePOSE'),
             ('FinePOSE without part prompts', 'no part prompts'),
         )
+        for size in (1, 5)
     ),
 ]
 reference = rows[0]['name']
