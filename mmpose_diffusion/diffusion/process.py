@@ -84,9 +84,10 @@ class DiffusionProcess(nn.Module):
         if self.signal.spread is not None:
             signal_rate, noise_rate = self.rates(step, noisy)
             deviation = self.signal.spread * self.signal.scale
-            # E[clean | noisy] of Gaussian data
+            # E[clean | noisy] of a Gaussian number around zero
             noisy = noisy * signal_rate * deviation**2 / ((signal_rate * deviation) ** 2 + noise_rate**2)
-        return self.signal.network_input(noisy, self.prediction_type)
+        # A network that predicts noise or v must see it whole: it cannot tell the noise that has been cut away.
+        return self.signal.cut_off(noisy) if self.prediction_type == 'sample' else noisy
 
     def draw(self, data: Tensor, generator: torch.Generator | None = None) -> TrainingDraw:
         """Draws a uniform step and unit noise for each sample of `data` [N, ...] and corrupts it."""

@@ -16,12 +16,11 @@ class SignalRange(NamedTuple):
         low, high: range of the data.
         scale: amplitude of the signal; the noise always has unit variance.
         clamp: in multiples of `scale`; clean estimates are cut to it while sampling, and so is what a network that
-            predicts the clean signal sees of the noisy one. None: neither is cut, and the network sees the noisy signal
-            as it is.
-        spread: standard deviation of the encoded data around zero, in multiples of `scale`. Given, the network sees the
-            best linear guess of the clean signal instead of the noisy one: it fades out where the noise drowns the
-            signal, so that the noise does not hide what else the network is given. Only where it predicts the clean
-            signal. None: the network sees the noise in full.
+            predicts the clean signal sees of the noisy one. None: neither is cut.
+        spread: root mean square of the encoded data, in multiples of `scale`. Given, the network sees of each noisy
+            number the best linear guess of the clean one: the noise fades out where it drowns the signal, and does not
+            hide what else the network is given. Only where it predicts the clean signal. None: it sees the noise in
+            full.
     """
 
     low: float = -1.0
@@ -57,11 +56,8 @@ class SignalRange(NamedTuple):
         """Cuts a clean estimate to the range."""
         return clean if self.clamp is None else clean.clamp(-self.clamp * self.scale, self.clamp * self.scale)
 
-    def network_input(self, noisy: Tensor, prediction_type: str = 'sample') -> Tensor:
-        """What the network sees: the noisy signal in multiples of the scale, cut off (as D3DP and DiffusionDet do).
-
-        A network that predicts noise or v must see it whole: it cannot tell the noise that has been cut away.
-        """
-        if self.clamp is None or prediction_type != 'sample':
+    def cut_off(self, noisy: Tensor) -> Tensor:
+        """A noisy signal in multiples of the scale, cut off as D3DP and DiffusionDet do; without clamp as is."""
+        if self.clamp is None:
             return noisy
         return (noisy / self.scale).clamp(-self.clamp, self.clamp)

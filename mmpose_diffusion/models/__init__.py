@@ -21,6 +21,7 @@ from .necks import (
     SupportFusionNeck,
     TemporalNeck,
 )
+from .pose_sequence_network import PoseSequenceNetwork
 from .pose_sequence_tcn import PoseSequenceTCN
 from .pose_sequence_transformer import PoseSequenceTransformer
 from .text_encoders import BaseTextEncoder, CLIPTextEncoder, LearnedPromptTable, PromptEmbeddingFile
@@ -47,6 +48,7 @@ __all__ = [
     'MutualInformationLoss',
     'PoseRegressionHead',
     'PoseSequenceDenoiser',
+    'PoseSequenceNetwork',
     'PoseSequenceTCN',
     'PoseSequenceTransformer',
     'PromptEmbeddingFile',

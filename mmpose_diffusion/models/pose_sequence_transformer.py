@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .pose_sequence_network import PoseSequenceNetwork, full_precision
 from .transformer_layers import TransformerLayer
 
 NORM_EPS = 1e-6  # of the blocks and of the two shared normalisations
 
 
 @MODELS.register_module()
-class PoseSequenceTransformer(nn.Module):
+class PoseSequenceTransformer(PoseSequenceNetwork):
     """The trunk of MixSTE (CVPR 2022): 2D pose sequences [B, F, J, 2] in, 3D pose sequences [B, F, J, 3] out.
 
     `embed` makes a token of each joint in each frame. `depth` times a spatial block lets the joints of a frame look at
@@ -43,8 +43,8 @@ class PoseSequenceTransformer(nn.Module):
         mlp_ratio: float = 2.0,
         drop_path: float = 0.1,
     ) -> None:
-        super().__init__()
-        self.num_frames, self.num_joints, self.width = num_frames, num_joints, width
+        super().__init__(num_frames, num_joints)
+        self.width = width
         self.embedding = nn.Linear(2, width)
         self.joint_position = nn.Parameter(torch.zeros(num_joints, width))
         self.frame_position = nn.Parameter(torch.zeros(num_frames, width))
@@ -58,13 +58,19 @@ class PoseSequenceTransformer(nn.Module):
         self.spatial_norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.temporal_norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.output = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))
-        self._register_load_state_dict_pre_hook(self._refuse_other_sizes)
 
     def embed(self, keypoints_2d: Tensor) -> Tensor:
         """2D poses [B, F, J, 2] -> tokens [B, F, J, W] that know which joint they are."""
-        check_clip_shape(keypoints_2d, self.num_frames, self.num_joints)
+        self.check_shape(keypoints_2d)
         with full_precision(keypoints_2d):
             return self.embedding(keypoints_2d.float()) + self.joint_position
+
+    def sized_weights(self) -> dict[str, tuple[int, str]]:
+        """The learned positions."""
+        return {
+            'frame_position': (self.num_frames, 'frames per sequence (num_frames)'),
+            'joint_position': (self.num_joints, 'joints (num_joints)'),
+        }
 
     def forward(self, tokens: Tensor, after_first_spatial_block: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Tokens [N, F, J, W] -> 3D poses [N, F, J, 3] float32.
@@ -83,37 +89,7 @@ class PoseSequenceTransformer(nn.Module):
         with full_precision(tokens):
             return self.output(tokens.float())
 
-    def _refuse_other_sizes(self, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
-        """Stop when a checkpoint of other frames or joints is loaded: MMEngine would only warn."""
-        for name, expected, meaning in (
-            ('frame_position', self.num_frames, 'frames per sequence (num_frames)'),
-            ('joint_position', self.num_joints, 'joints (num_joints)'),
-        ):
-            positions = state_dict.get(prefix + name)
-            if isinstance(positions, Tensor) and positions.shape[0] != expected:
-                raise ValueError(
-                    f'{prefix}{name} of the checkpoint is for {positions.shape[0]} {meaning}, this model has '
-                    f'{expected}: build the model for the same number, or load another checkpoint'
-                )
-
-
-def check_clip_shape(keypoints_2d: Tensor, num_frames: int, num_joints: int) -> None:
-    """Stop unless clips [B, F, J, 2] have a network's number of frames and joints."""
-    expected = (num_frames, num_joints, 2)
-    if keypoints_2d.ndim != 4 or keypoints_2d.shape[1:] != expected:
-        raise ValueError(
-            f'this network lifts sequences [B, {", ".join(map(str, expected))}] (clips, frames, joints, x y), got '
-            f'{list(keypoints_2d.shape)}: cut the data into chunks of {num_frames=}, or build and '
-            'train it for other sizes'
-        )
-
 
 def along_second_last(block: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
     """Applies a block for sequences [rows, L, W] to tokens [N, M, L, W]."""
     return block(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
-
-
-def full_precision(tensor: Tensor) -> AbstractContextManager:
-    """Switches mixed precision off: coordinates in and out of the network want more than its three digits."""
-    device = tensor.device.type
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

@@ -52,6 +52,21 @@ def test_clips_of_another_length_are_refused():
         build().embed(clips(20))
 
 
+def test_checkpoints_of_other_joints_and_even_kernels_are_refused():
+    with pytest.raises(ValueError, match=r'is for 15 coordinates \(three times num_joints\), this model has 12'):
+        build().load_state_dict(build(num_joints=5).state_dict())
+    with pytest.raises(ValueError, match=r'kernel_sizes must be two or more odd numbers, got \(3, 4\)'):
+        build(kernel_sizes=(3, 4))
+
+
+@torch.no_grad()
+def test_mixed_precision_leaves_the_coordinates_alone():
+    network = build().float()
+    expected = lift(network, clips().float())
+    with torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(lift(network, clips().float()), expected)
+
+
 def test_the_tiny_one_has_the_size_of_the_tiny_denoiser():
     sizes = [
         sum(weight.numel() for weight in MODELS.build(load_config(f'{name}_tiny_synthetic').model).parameters())

@@ -27,8 +27,9 @@ def benchmark(monkeypatch):
 
 
 def tiny(benchmark, name, **options):
-    where = 'model.head.trunk' if name.startswith('regression') else 'model.head.denoiser'
-    return benchmark.build_model(name, {f'{where}.{key}': value for key, value in {**SIZES, **options}.items()})
+    where = 'model.head.denoiser' if name.startswith(('d3dp', 'finepose')) else 'model.head.trunk'
+    sizes = dict(num_frames=FRAMES, width=WIDTH) if name.startswith('tcn') else SIZES
+    return benchmark.build_model(name, {f'{where}.{key}': value for key, value in {**sizes, **options}.items()})
 
 
 def test_counts_the_products_of_the_blocks_by_hand(benchmark):
@@ -57,8 +58,9 @@ def test_hypotheses_steps_and_views_multiply_the_blocks_and_not_the_text(benchma
     assert 'forward' not in vars(model.head.denoiser.trunk.spatial_blocks[0])  # the model itself is not metered
 
 
-def test_a_regression_network_answers_once(benchmark):
-    model = tiny(benchmark, 'regression_tiny_synthetic')
+@pytest.mark.parametrize('name', ['regression_tiny_synthetic', 'tcn_tiny_synthetic'])
+def test_a_regression_network_answers_once(name, benchmark):
+    model = tiny(benchmark, name)
     assert benchmark.grid_of(model, [1, 5], [1, 2]) == [(1, 1)]
     one, both = (benchmark.count_flops(model, 1, 1, flip_test=flip)['total'] for flip in (False, True))
     assert both == 2 * one

@@ -155,6 +155,12 @@ def test_configs_of_something_else_are_refused(config, tool):
         tool.expected_weights(config)
 
 
+@pytest.mark.parametrize('config', ['d3dp_tiny_synthetic', 'finepose_tiny_synthetic'])
+def test_configs_that_show_their_network_another_noise_are_refused(config, tool):
+    with pytest.raises(ValueError, match=r"signal of .* is .*'spread': 0.3.*released networks .*'spread': None"):
+        tool.expected_weights(config)
+
+
 def test_the_network_written_down_here_knows_the_tokens_of_clip():
     from mmpose_diffusion.models.text_encoders.clip_text_encoder import token_ids
 

@@ -39,9 +39,12 @@ REST = 'embeddings, output and the rest'
 def parts_of(head: nn.Module) -> list[tuple[str, nn.Module, str]]:
     """What a head spends its time on: (part, module, method), several modules to a part."""
     network = getattr(head, 'denoiser', head)
-    parts = []
-    for part, name in (('spatial blocks', 'spatial_blocks'), ('temporal blocks', 'temporal_blocks')):
-        parts += [(part, block, 'forward') for block in getattr(network.trunk, name, [])]
+    trunk = network.trunk
+    if hasattr(trunk, 'tcn'):
+        parts = [('temporal blocks', trunk.tcn, 'forward')]
+    else:
+        parts = [('spatial blocks', block, 'forward') for block in trunk.spatial_blocks]
+        parts += [('temporal blocks', block, 'forward') for block in trunk.temporal_blocks]
     for part, name, method in (
         ('text', 'part_prompts', 'forward'),
         ('text', 'pose_prompt_attention', 'prepare'),

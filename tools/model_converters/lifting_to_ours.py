@@ -29,6 +29,9 @@ LEFT_OUT = (
 # Learnable vectors by prompt, in the order of the sequence; MPI-INF-3DHP has none for the action.
 LEARNABLE = [f'ctx_{name}' for name in ('subject', 'verb', 'speed', 'head', 'body', 'arm', 'leg')]
 
+# What the released networks know as clean and noisy poses, in the words of `SignalRange`.
+RELEASED_SIGNAL = dict(scale=1.0, clamp=1.1, spread=None)
+
 RESHAPED = (
     'Spatial_patch_to_embedding.weight',
     'Spatial_patch_to_embedding.bias',
@@ -159,6 +162,12 @@ def expected_weights(config_name: str) -> dict[str, Tensor]:
         raise ValueError(
             f'{config_name} is no config of D3DP or FinePOSE: model.head.denoiser must be a PoseSequenceDenoiser '
             'or PromptedPoseDenoiser'
+        )
+    signal = RELEASED_SIGNAL | config.model.head.get('signal', {})
+    if signal != RELEASED_SIGNAL:
+        raise ValueError(
+            f'model.head.signal of {config_name} is {signal}, but the released networks were trained with '
+            f'{RELEASED_SIGNAL}: take a config that has it'
         )
     with torch.device('meta'):
         denoiser = MODELS.build(denoiser)

@@ -10,7 +10,8 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ...diffusion import StepEmbedding, pair_with_hypotheses
-from ..pose_sequence_transformer import PoseSequenceTransformer, full_precision
+from ..pose_sequence_network import full_precision
+from ..pose_sequence_transformer import PoseSequenceTransformer
 from .base_denoiser import BasePoseDenoiser
 
 

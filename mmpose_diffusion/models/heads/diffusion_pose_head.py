@@ -44,7 +44,8 @@ class DiffusionPoseHead(BaseHead):
         denoiser: config of a `BasePoseDenoiser`.
         scheduler: noise schedule and solver, see `mmpose_diffusion.diffusion.build_schedule`. None: those of D3DP, DDIM
             with eta = 1 on the cosine schedule, predicting the clean poses.
-        signal: `scale` and `clamp` of `SignalRange`, in metres. None: those of D3DP, which cut at 1.1 m from the root.
+        signal: `scale`, `clamp` and `spread` of `SignalRange`, whose data are poses in metres. Without them as D3DP:
+            scale 1, cut at 1.1 m from the root, noise in full.
         aggregator: what makes one pose of all hypotheses: MeanCoordinates, MedianCoordinates, BestAgreement, ...
         loss: loss between poses. For networks that predict noise or v: between those.
         init_cfg: MMEngine's initialisation config.
@@ -65,7 +66,7 @@ class DiffusionPoseHead(BaseHead):
             raise TypeError(f'{type(self.denoiser).__name__} must be a BasePoseDenoiser: derive it from that class')
         self.process = DiffusionProcess(
             scheduler or dict(type='DDIMScheduler', beta_schedule='squaredcos_cap_v2', eta=1.0),
-            dict(signal or dict(scale=1.0, clamp=1.1), low=-1.0, high=1.0),
+            dict(scale=1.0, clamp=1.1) | (signal or {}) | dict(low=-1.0, high=1.0),
         )
         self.aggregator = MODELS.build(aggregator or dict(type='MeanCoordinates'))
         if self.aggregator.merges != 'coordinates':

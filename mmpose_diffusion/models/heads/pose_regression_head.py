@@ -11,6 +11,7 @@ from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from ..pose_sequence_network import PoseSequenceNetwork
 from .pose_sequence_outputs import (
     lifting_targets,
     mirror_poses,
@@ -29,7 +30,7 @@ class PoseRegressionHead(BaseHead):
     the diffusion heads, instead of MixSTE's own mixture.
 
     Args:
-        trunk: options of `PoseSequenceTransformer`, or with its `type` another network, `PoseSequenceTCN`.
+        trunk: options of `PoseSequenceTransformer`; or of another `PoseSequenceNetwork`, which `type` names.
         loss: loss between poses.
         init_cfg: MMEngine's initialisation config.
     """
@@ -37,6 +38,8 @@ class PoseRegressionHead(BaseHead):
     def __init__(self, trunk: dict, loss: dict | None = None, init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         self.trunk = MODELS.build(dict(type='PoseSequenceTransformer') | trunk)
+        if not isinstance(self.trunk, PoseSequenceNetwork):
+            raise TypeError(f'{type(self.trunk).__name__} must be a PoseSequenceNetwork: derive it from that class')
         self.loss_module = MODELS.build(loss or dict(type='MPJPELoss'))
 
     def forward(self, keypoints_2d: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:

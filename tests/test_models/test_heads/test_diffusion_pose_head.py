@@ -4,7 +4,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from mmpose_diffusion.diffusion import HypothesisNoise
+from mmpose_diffusion.diffusion import HypothesisNoise, SignalRange
 from mmpose_diffusion.models.denoisers.base_denoiser import BasePoseDenoiser
 from mmpose_diffusion.models.heads.pose_sequence_outputs import mirror_poses
 
@@ -77,7 +77,8 @@ def test_the_schedule_is_that_of_the_released_code():
         assert schedule.alphas_cumprod[step].item() == pytest.approx(value, rel=2e-5)
     assert schedule.eta == 1
     assert schedule.prediction_type == 'sample'
-    assert (process.signal.scale, process.signal.clamp) == (1.0, 1.1)
+    assert process.signal == SignalRange(-1.0, 1.0, scale=1.0, clamp=1.1, spread=None)
+    assert build(signal=dict(spread=0.3)).process.signal == process.signal._replace(spread=0.3)
     assert process.steps(3) == [999, 665, 332]
     assert process.steps(10) == [999, 899, 799, 699, 599, 499, 399, 299, 199, 99]
     # DDIM from one step to another: x <- sqrt(abar') x0 + c eps + sigma noise
@@ -246,7 +247,7 @@ def test_poses_that_are_none_are_refused_by_name(kind):
     short = samples(keypoints_2d[:, :, :3])
     with pytest.raises(ValueError, match=r'2D poses \[2, 5, 4, 2\].*got \[2, 5, 3, 3\]'):
         head.loss(keypoints_2d, short)
-    with pytest.raises(ValueError, match=r'got \[2, 4, 4, 2\]: cut the data into chunks of num_frames=5'):
+    with pytest.raises(ValueError, match=r'got \[2, 4, 4, 2\]: cut the data into chunks of num_frames=5, or build'):
         head.predict(clips()[:, :4], data_samples)
 
 
@@ -278,3 +279,5 @@ def test_parts_that_do_not_fit_are_refused():
         build(denoiser=dict(type='HeatmapDenoiser', in_channels=8, out_channels=4))
     with pytest.raises(ValueError, match='MeanHeatmap merges heatmaps, poses are coordinates'):
         build(aggregator=dict(type='MeanHeatmap'))
+    with pytest.raises(TypeError, match='PoseSequenceDenoiser must be a PoseSequenceNetwork'):
+        build('regression', trunk=dict(type='PoseSequenceDenoiser', **SIZES))
