@@ -25,10 +25,6 @@ models = {
     'regression': dict(config='regression_tiny_synthetic'),
     'TCN': dict(config='tcn_tiny_synthetic'),
     'D3DP': dict(config='d3dp_tiny_synthetic'),
-    # As published: the signal in metres, and the network sees the noise in full.
-    'noise in full': dict(
-        config='d3dp_tiny_synthetic', options={'model.head.signal.scale': 1.0, 'model.head.signal.spread': None}
-    ),
     'FinePOSE': dict(config='finepose_tiny_synthetic'),
     'no part prompts': dict(
         config='finepose_tiny_synthetic', options={'model.head.denoiser.prompts': [list(pair) for pair in prompts[:2]]}
@@ -68,7 +64,6 @@ rows = [
     *(
         dict(name=f'{name}, {size} x {size}', model=model, test_options=sampling(size, size))
         for name, model in (
-            ('D3DP that sees the noise in full', 'noise in full'),
             ('FinePOSE', 'FinePOSE'),
             ('FinePOSE without part prompts', 'no part prompts'),
         )
