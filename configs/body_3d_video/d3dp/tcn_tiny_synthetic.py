@@ -1,5 +1,5 @@
-# MMPose's temporal convolutions at the size of D3DP's tiny network (0.2 million weights), trained on as many clips. Its batch normalisation
-# wants more of them at a time than attention does.
+# MMPose's temporal convolutions at the size of D3DP's tiny network (0.2 million weights), trained on as many clips, of
+# which batch normalisation wants more at a time than attention does.
 _base_ = ['./regression_tiny_synthetic.py']
 
 model = dict(
