@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 
-class PoseSequenceNetwork(nn.Module):
+class PoseSequenceNetwork(nn.Module, metaclass=ABCMeta):
     """2D pose sequences [B, F, J, 2] in, 3D pose sequences [B, F, J, 3] out, in two calls: `embed`, then the network.
 
     Args:

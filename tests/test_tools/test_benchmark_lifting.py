@@ -64,6 +64,7 @@ def test_a_regression_network_answers_once(name, benchmark):
     assert benchmark.grid_of(model, [1, 5], [1, 2]) == [(1, 1)]
     one, both = (benchmark.count_flops(model, 1, 1, flip_test=flip)['total'] for flip in (False, True))
     assert both == 2 * one
+    assert benchmark.count_flops(model, 1, 1, flip_test=False)['temporal blocks'] > one / 3
 
 
 def test_the_command_prints_a_row_for_each_pair(benchmark, monkeypatch, capsys):

@@ -163,7 +163,7 @@ def expected_weights(config_name: str) -> dict[str, Tensor]:
             f'{config_name} is no config of D3DP or FinePOSE: model.head.denoiser must be a PoseSequenceDenoiser '
             'or PromptedPoseDenoiser'
         )
-    signal = RELEASED_SIGNAL | config.model.head.get('signal', {})
+    signal = RELEASED_SIGNAL | (config.model.head.get('signal') or {})
     if signal != RELEASED_SIGNAL:
         raise ValueError(
             f'model.head.signal of {config_name} is {signal}, but the released networks were trained with '
