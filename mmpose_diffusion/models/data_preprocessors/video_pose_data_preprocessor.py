@@ -21,6 +21,9 @@ class VideoPoseDataPreprocessor(PoseDataPreprocessor):
     frames are folded into the batch first, so that mean, std, padding and `batch_augments` see ordinary images and
     every frame of every clip is treated alike. Arguments are those of `mmpose.PoseDataPreprocessor`.
 
+    Each frame lies in memory pixel by pixel (`torch.channels_last`), and so do then all maps of a convolutional backbone,
+    which is faster; the numbers are the same to rounding.
+
     Clips that do not fit (wrong axes, other frame count or size than the rest, other frame count than their own
     `frame_offsets`, NaN or infinite pixels) are refused with the name of the sample.
     """
@@ -34,8 +37,9 @@ class VideoPoseDataPreprocessor(PoseDataPreprocessor):
         batch_size, num_frames = clips.shape[:2]
         # The parent sees frames [B*T, 3, H, W] beside B data samples; it never pairs the two one to one.
         result = super().forward({'inputs': clips.flatten(0, 1), 'data_samples': data_samples or []}, training)
+        frames = result['inputs'].contiguous(memory_format=torch.channels_last)
         return {
-            'inputs': result['inputs'].unflatten(0, (batch_size, num_frames)),
+            'inputs': frames.unflatten(0, (batch_size, num_frames)),
             'data_samples': result['data_samples'] if data_samples is not None else None,
         }
 

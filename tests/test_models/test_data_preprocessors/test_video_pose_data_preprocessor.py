@@ -99,3 +99,11 @@ def test_what_cannot_be_a_batch_is_refused_by_name(data, message):
 def test_inputs_that_are_no_list_are_refused():
     with pytest.raises(TypeError, match='list of clips .* got str'):
         VideoPoseDataPreprocessor()(dict(inputs='frames'))
+
+
+def test_maps_of_a_convolution_lie_in_memory_pixel_by_pixel():
+    preprocessor = MODELS.build(dict(type='VideoPoseDataPreprocessor', **STATISTICS, _scope_='mmpose'))
+    frames = preprocessor(batch(clip(), clip()))['inputs'].flatten(0, 1)
+    maps = torch.nn.Conv2d(3, 8, 3)(frames)
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+    assert not maps.is_contiguous()
