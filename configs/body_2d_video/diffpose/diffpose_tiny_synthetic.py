@@ -44,7 +44,7 @@ model = dict(
                 type='HeatmapHead',
                 in_channels=128,
                 out_channels=17,
-                deconv_out_channels=(32, 32),
+                deconv_out_channels=(64, 64),
                 deconv_kernel_sizes=(4, 4),
                 loss=dict(type='KeypointMSELoss', use_target_weight=True),
             ),
