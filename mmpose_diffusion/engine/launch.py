@@ -98,11 +98,21 @@ def share_cores(config: Config) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
 
 
+def share_batches_by_name() -> None:
+    """Let data workers hand over tensors by the name of their memory.
+
+    PyTorch's default on Linux hands over open files, one at a time, and asks the busy worker for each tensor of each
+    sample of a batch: that can take a tenth of a training step.
+    """
+    torch.multiprocessing.set_sharing_strategy('file_system')
+
+
 def build_runner(config: Config) -> Runner:
     """The mmengine Runner of a config, with one, many or no GPUs."""
     prepare_processes(config)
     prepare_checkpoints(config)
     share_cores(config)
+    share_batches_by_name()
     if 'preprocess_cfg' in config:
         config.model.setdefault('data_preprocessor', config.preprocess_cfg)
     return Runner.from_cfg(config)

@@ -1,3 +1,4 @@
+import sys
 import time
 
 import pytest
@@ -133,6 +134,17 @@ def train(folder, epochs, **settings):
     runner = build_runner(config)
     runner.train()
     return runner
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is one way only')
+def test_data_workers_hand_tensors_over_by_name(tmp_path):
+    before = torch.multiprocessing.get_sharing_strategy()
+    torch.multiprocessing.set_sharing_strategy('file_descriptor')
+    try:
+        train(tmp_path, 1)
+        assert torch.multiprocessing.get_sharing_strategy() == 'file_system'
+    finally:
+        torch.multiprocessing.set_sharing_strategy(before)
 
 
 def checkpoint_hook(runner):
