@@ -161,6 +161,14 @@ def test_configs_that_show_their_network_another_noise_are_refused(config, tool)
         tool.expected_weights(config)
 
 
+def test_a_config_that_leaves_the_signal_to_the_head_has_the_released_one(tmp_path, tool):
+    released = 'd3dp_human36m_gt_243frames'
+    config = load_config(released)
+    config.model.head.signal = None
+    config.dump(tmp_path / 'own.py')
+    assert tool.expected_weights(str(tmp_path / 'own.py')).keys() == tool.expected_weights(released).keys()
+
+
 def test_the_network_written_down_here_knows_the_tokens_of_clip():
     from mmpose_diffusion.models.text_encoders.clip_text_encoder import token_ids
 
