@@ -61,6 +61,14 @@ class TwoNumbers(torch.utils.data.Dataset):
         return dict(inputs=torch.ones(2))
 
 
+class SharingStrategy(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return torch.multiprocessing.get_sharing_strategy()
+
+
 class KeepsOutputs(BaseMetric):
     def process(self, data_batch, data_samples):
         self.results += [float(value) for value in data_samples]
@@ -142,7 +150,7 @@ def test_data_workers_hand_tensors_over_by_name(tmp_path):
     torch.multiprocessing.set_sharing_strategy('file_descriptor')
     try:
         train(tmp_path, 1)
-        assert torch.multiprocessing.get_sharing_strategy() == 'file_system'
+        assert list(DataLoader(SharingStrategy(), num_workers=1)) == [['file_system']]
     finally:
         torch.multiprocessing.set_sharing_strategy(before)
 

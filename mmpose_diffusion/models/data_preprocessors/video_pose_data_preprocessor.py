@@ -21,8 +21,8 @@ class VideoPoseDataPreprocessor(PoseDataPreprocessor):
     frames are folded into the batch first, so that mean, std, padding and `batch_augments` see ordinary images and
     every frame of every clip is treated alike. Arguments are those of `mmpose.PoseDataPreprocessor`.
 
-    Each frame lies in memory pixel by pixel (`torch.channels_last`), and so do then all maps of a convolutional
-    backbone, which is faster on CPUs; the numbers are the same to rounding.
+    Each frame lies in memory pixel by pixel (`torch.channels_last`), and so do then most maps of a convolutional
+    backbone, which is faster on CPUs (not measured on GPUs); the numbers are the same to rounding.
 
     Clips that do not fit (wrong axes, other frame count or size than the rest, other frame count than their own
     `frame_offsets`, NaN or infinite pixels) are refused with the name of the sample.
