@@ -102,8 +102,8 @@ def share_batches_by_name() -> None:
     """Let data workers hand over tensors by the name of their shared memory.
 
     PyTorch's default on Linux hands over open files, one at a time, and asks the busy worker for each tensor of each
-    sample of a batch: that can take a tenth of a training step. The price: where a whole machine is killed at once,
-    names can stay behind in /dev/shm until it starts anew.
+    sample of a batch: that can take a tenth of a training step. The price: where all processes of a training are
+    killed at the same time, memory can stay behind in /dev/shm.
     """
     torch.multiprocessing.set_sharing_strategy('file_system')
 

@@ -1,4 +1,3 @@
-import sys
 import time
 
 import pytest
@@ -144,10 +143,10 @@ def train(folder, epochs, **settings):
     return runner
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere there is one way only')
-def test_data_workers_hand_tensors_over_by_name(tmp_path):
+@pytest.mark.parametrize('default', sorted(torch.multiprocessing.get_all_sharing_strategies()))
+def test_data_workers_hand_tensors_over_by_name(tmp_path, default):
     before = torch.multiprocessing.get_sharing_strategy()
-    torch.multiprocessing.set_sharing_strategy('file_descriptor')
+    torch.multiprocessing.set_sharing_strategy(default)
     try:
         train(tmp_path, 1)
         assert list(DataLoader(SharingStrategy(), num_workers=1)) == [['file_system']]

@@ -102,8 +102,7 @@ def test_inputs_that_are_no_list_are_refused():
 
 
 def test_maps_of_a_convolution_lie_in_memory_pixel_by_pixel():
-    preprocessor = MODELS.build(dict(type='VideoPoseDataPreprocessor', **STATISTICS, _scope_='mmpose'))
-    frames = preprocessor(batch(clip(), clip()))['inputs'].flatten(0, 1)
+    frames = VideoPoseDataPreprocessor(**STATISTICS)(batch(clip(), clip()))['inputs'].flatten(0, 1)
     maps = torch.nn.Conv2d(3, 8, 3)(frames)
     assert maps.is_contiguous(memory_format=torch.channels_last)
     assert not maps.is_contiguous()
