@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'), help='folder of the results')
     parser.add_argument('--data', type=Path, default=Path('data/synthetic'), help='folder of the synthetic data set')
-    parser.add_argument('--videos', type=int, default=220, help='training videos; a tenth as many to evaluate')
+    parser.add_argument('--videos', type=int, default=200, help='training videos; a tenth as many to evaluate')
     parser.add_argument('--frames', type=int, default=10, help='frames of a video')
     parser.add_argument('--difficulty', choices=['easy', 'medium', 'hard'], default='medium')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to training')

@@ -98,11 +98,8 @@ def labelled_clips(config, batch_size=4):
             )
         )
         heatmaps, weights = torch.from_numpy(encoded['heatmaps']), torch.from_numpy(encoded['keypoint_weights'])
-        # As GenerateClipTarget labels somebody who stands still.
-        sample.gt_fields = PixelData(heatmaps=heatmaps, clip_heatmaps=heatmaps.repeat(len(offsets), 1, 1))
-        sample.gt_instance_labels = InstanceData(
-            keypoint_weights=weights, clip_keypoint_weights=weights[:, None].repeat(1, len(offsets), 1)
-        )
+        sample.gt_fields = PixelData(heatmaps=heatmaps)
+        sample.gt_instance_labels = InstanceData(keypoint_weights=weights)
         data_samples.append(sample)
     return dict(inputs=inputs, data_samples=data_samples)
 

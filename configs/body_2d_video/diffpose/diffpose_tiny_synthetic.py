@@ -26,8 +26,8 @@ model = dict(
             type='HeatmapDenoiser',
             upsample_factor=4,
             feature_channels=64,
-            lookup_channels=32,
-            mix_channels=32,
+            lookup_channels=64,
+            mix_channels=64,
             token_width=64,
             num_mix_layers=1,
         ),
@@ -35,11 +35,13 @@ model = dict(
         signal=dict(scale=0.3, clamp=1.1),
         decoder=_base_.codec,
     ),
-    # Learning from minutes of training: every labelled frame of a clip teaches the backbone, as an image would.
+    # Minutes of training: the neighbours' passes through the backbone are not worth the time of their gradient, and the
+    # backbone learns faster where a heatmap head reads the key frame's map too.
+    gradient_frames='key',
     aux_losses=[
         dict(
             type='AuxiliaryHead',
-            reads='frames',
+            reads='key',
             head=dict(
                 type='HeatmapHead',
                 in_channels=128,
@@ -52,10 +54,3 @@ model = dict(
     ],
     test_cfg=dict(num_steps=2, num_hypotheses=5, seed=0),
 )
-
-train_pipeline = [
-    *_base_.train_pipeline[:-2],
-    dict(type='GenerateClipTarget', encoder=_base_.codec),
-    dict(type='PackClipInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

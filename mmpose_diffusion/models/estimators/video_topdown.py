@@ -15,6 +15,8 @@ from torch import Tensor
 from ...structures import ClipFeatures, FrameWindow
 from .part_checks import check_clip_features, check_head, check_parts, check_test_cfg, choose_map, merge_losses
 
+GRADIENT_FRAMES = ('all', 'key')
+
 
 @MODELS.register_module()
 class VideoTopdownPoseEstimator(TopdownPoseEstimator):
@@ -30,6 +32,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         neck: optional per-frame neck (`FeatureMapProcessor`, `FPN`, ...).
         temporal_neck: a `TemporalNeck`. None means `KeyFrameNeck`: no fusion.
         feature_index: which map to take where backbone and neck give several. None means there must be just one.
+        gradient_frames: the frames whose passes through backbone and neck teach these two: 'all', or 'key' for the key
+            frame alone. Then a neighbour costs training no more than a forward pass, and its memory is freed after it;
+            batch normalisation sees key frames and neighbours as two batches.
         aux_losses: modules called with (features, batch_data_samples) in training. They return named losses, which are
             added to the head's under their own names.
         train_cfg: runtime options for training, handed to the head.
@@ -46,6 +51,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         neck: dict | None = None,
         temporal_neck: dict | None = None,
         feature_index: int | None = None,
+        gradient_frames: str = 'all',
         aux_losses: Sequence[dict] | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
@@ -65,6 +71,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
+        if gradient_frames not in GRADIENT_FRAMES:
+            raise ValueError(f'gradient_frames is one of {", ".join(GRADIENT_FRAMES)}, got {gradient_frames!r}')
+        self.gradient_frames = gradient_frames
         check_head(self.head)
         if temporal_neck is None:
             temporal_neck = dict(type='KeyFrameNeck', in_channels=getattr(self.head, 'in_channels', None))
@@ -101,8 +110,19 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             window = FrameWindow.consecutive(batch_size, num_frames, inputs.device)
         else:
             window = FrameWindow.from_data_samples(data_samples, num_frames, inputs.device)
-        frames = self.extract_frame_maps(inputs.flatten(0, 1))  # [B*T, C, h, w]
-        return self.fuse_frame_maps(frames.unflatten(0, (batch_size, num_frames)), window)
+        return self.fuse_frame_maps(self.extract_clip_maps(inputs, window), window)
+
+    def extract_clip_maps(self, clips: Tensor, window: FrameWindow) -> Tensor:
+        """Maps [B, T, C, h, w] of the frames of clips [B, T, 3, H, W], with gradient for those of `gradient_frames`."""
+        if self.gradient_frames == 'all' or window.num_frames == 1 or not torch.is_grad_enabled():
+            return self.extract_frame_maps(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+        # The key frame first: in older torch, mixed precision keeps weights that it cast without gradient.
+        key = self.extract_frame_maps(clips[:, window.key_index])  # [B, C, h, w]
+        with torch.no_grad():
+            neighbours = self.extract_frame_maps(clips[:, window.support_positions].flatten(0, 1))  # [B*(T-1), C, h, w]
+        neighbours = neighbours.unflatten(0, (clips.shape[0], -1))
+        earlier, later = neighbours[:, : window.key_index], neighbours[:, window.key_index :]
+        return torch.cat([earlier, key[:, None], later], dim=1)
 
     def extract_frame_maps(self, images: Tensor) -> Tensor:
         """Maps [N, C, h, w] of single frames [N, 3, H, W], which need not belong to one clip.

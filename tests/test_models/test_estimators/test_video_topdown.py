@@ -196,6 +196,69 @@ def test_frame_count_must_be_that_of_the_samples():
         build()(torch.zeros(2, 5, 3, 96, 64), data['data_samples'], mode='loss')
 
 
+def gradients_of(model, loss):
+    """Gradient of a loss by all weights of the model, by name."""
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    return dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+
+
+def distance(gradient, expected):
+    """Length of the difference, relative to that of the expected gradient."""
+    return (gradient - expected).norm() / expected.norm()
+
+
+@pytest.mark.parametrize('num_frames', [1, 2, 3, 5])
+def test_gradient_of_the_key_frame_alone_is_that_of_neighbours_cut_off_behind_the_backbone(num_frames):
+    model = build(tiny_model('vit', temporal_neck=dict(type='SupportFusionNeck')), gradient_frames='key')
+    data = model.data_preprocessor(random_clips(batch_size=3, num_frames=num_frames), True)
+    loss = model(**data, mode='loss')['loss_kpt']
+
+    window = FrameWindow.from_data_samples(data['data_samples'])
+    maps = model.extract_frame_maps(data['inputs'].flatten(0, 1)).unflatten(0, (3, num_frames))
+    maps = torch.stack(
+        [maps[:, frame] if frame == window.key_index else maps[:, frame].detach() for frame in range(num_frames)], 1
+    )
+    expected = model.head.loss(model.fuse_frame_maps(maps, window), data['data_samples'])['loss_kpt']
+
+    torch.testing.assert_close(loss, expected)
+    slopes, expected_slopes = gradients_of(model, loss), gradients_of(model, expected)
+    assert max(distance(slopes[name], expected_slopes[name]) for name in slopes) < 1e-3
+
+
+def test_all_frames_teach_the_backbone_unless_told_otherwise():
+    config, data = tiny_model('vit', temporal_neck=dict(type='SupportFusionNeck')), random_clips()
+    losses, slopes = {}, {}
+    for frames in ('key', 'all'):
+        model = build(config, **({} if frames == 'all' else dict(gradient_frames=frames)))
+        batch = model.data_preprocessor(data, True)
+        images = batch['inputs'].requires_grad_()
+        losses[frames] = model(**batch, mode='loss')['loss_kpt']
+        slopes[frames] = torch.autograd.grad(losses[frames], images)[0].abs().flatten(2).sum(-1)  # [B, T]
+    torch.testing.assert_close(losses['key'], losses['all'])
+    torch.testing.assert_close(slopes['key'][:, 1], slopes['all'][:, 1])
+    assert (slopes['key'][:, [0, 2]] == 0).all()
+    assert (slopes['all'] > 0).all()
+
+
+def test_frames_with_gradient_make_no_difference_to_predictions():
+    config, clips = tiny_model(temporal_neck=dict(type='SupportFusionNeck')), torch.randn(2, 3, 3, 96, 64)
+    with torch.no_grad():
+        every, key = (build(config, gradient_frames=frames).eval()(clips) for frames in ('all', 'key'))
+    torch.testing.assert_close(key, every, rtol=0, atol=0)
+
+
+def test_gradient_of_the_key_frame_leaves_nothing_to_do_for_clips_that_are_images():
+    models = [build(gradient_frames=frames) for frames in ('key', 'all')]
+    losses = [loss_of(model, random_clips(num_frames=1)) for model in models]
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*(dict(model.named_buffers()) for model in models))  # of batch normalisation
+
+
+def test_frames_with_gradient_are_all_or_the_key_frame():
+    with pytest.raises(ValueError, match="gradient_frames is one of all, key, got 'none'"):
+        build(gradient_frames='none')
+
+
 def test_auxiliary_losses_are_added_under_their_own_names_and_are_trained():
     config = tiny_model(temporal_neck=dict(type='SupportFusionNeck'))
     aux = [dict(type=ReadingLoss, channels=64), dict(type=ReadingLoss, channels=64, name='loss_other')]
