@@ -35,7 +35,7 @@ COLUMNS = ['Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle', 'Mean']
 ABOUT = """Figures in motion were drawn ({train} frames to train on, {val} to evaluate, of another seed;
 difficulty {difficulty}). Three models with the same backbone learned in the same number of steps to find the figures'
 joints. One sees single frames, one also their two neighbours. DiffPose sees the same three frames and generates the
-pose out of noise."""
+pose out of noise; in training a second head, which finds joints in the single frame, helps to teach its backbone."""
 
 
 def parse_arguments() -> argparse.Namespace:

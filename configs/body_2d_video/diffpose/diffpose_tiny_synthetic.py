@@ -35,8 +35,8 @@ model = dict(
         signal=dict(scale=0.3, clamp=1.1),
         decoder=_base_.codec,
     ),
-    # Minutes of training: the neighbours' passes through the backbone are not worth the time of their gradient, and the
-    # backbone learns faster where a heatmap head reads the key frame's map too.
+    # Minutes of training: no time for the gradient of the neighbours' passes through the backbone, which a heatmap head on
+    # the key frame's own map helps to teach.
     gradient_frames='key',
     aux_losses=[
         dict(

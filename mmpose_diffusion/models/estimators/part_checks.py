@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmpose.models import heads as mmpose_heads
@@ -66,6 +66,19 @@ def check_parts(neck: nn.Module | None, temporal_neck: nn.Module, head: nn.Modul
             f'in_channels={head_channels}: make them equal'
         )
     check_bins(head)
+
+
+def check_gradient_frames(gradient_frames: str, aux_losses: Iterable[nn.Module]) -> str:
+    """Return which frames teach the backbone; refuse others than 'all' and 'key', and losses in vain."""
+    if gradient_frames not in ('all', 'key'):
+        raise ValueError(f"gradient_frames is 'all' or 'key', got {gradient_frames!r}")
+    for loss in aux_losses:
+        if gradient_frames == 'key' and getattr(loss, 'reads', None) == 'frames':
+            raise ValueError(
+                f"{type(loss).__name__} with reads='frames' would teach the backbone nothing from the neighbours while "
+                "gradient_frames='key': set gradient_frames='all', or reads='key'"
+            )
+    return gradient_frames
 
 
 def check_head(head: nn.Module) -> None:

@@ -13,9 +13,15 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...structures import ClipFeatures, FrameWindow
-from .part_checks import check_clip_features, check_head, check_parts, check_test_cfg, choose_map, merge_losses
-
-GRADIENT_FRAMES = ('all', 'key')
+from .part_checks import (
+    check_clip_features,
+    check_gradient_frames,
+    check_head,
+    check_parts,
+    check_test_cfg,
+    choose_map,
+    merge_losses,
+)
 
 
 @MODELS.register_module()
@@ -32,9 +38,9 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         neck: optional per-frame neck (`FeatureMapProcessor`, `FPN`, ...).
         temporal_neck: a `TemporalNeck`. None means `KeyFrameNeck`: no fusion.
         feature_index: which map to take where backbone and neck give several. None means there must be just one.
-        gradient_frames: the frames whose passes through backbone and neck teach these two: 'all', or 'key' for the key
-            frame alone. Then a neighbour costs training no more than a forward pass, and its memory is freed after it;
-            batch normalisation sees key frames and neighbours as two batches.
+        gradient_frames: the frames whose passes through backbone and neck teach these two in training: 'all', or 'key'
+            for the key frame alone. A neighbour then costs backbone and neck a forward pass only, whose memory is freed
+            at once; batch normalisation sees key frames and neighbours as two batches.
         aux_losses: modules called with (features, batch_data_samples) in training. They return named losses, which are
             added to the head's under their own names.
         train_cfg: runtime options for training, handed to the head.
@@ -71,9 +77,6 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
-        if gradient_frames not in GRADIENT_FRAMES:
-            raise ValueError(f'gradient_frames is one of {", ".join(GRADIENT_FRAMES)}, got {gradient_frames!r}')
-        self.gradient_frames = gradient_frames
         check_head(self.head)
         if temporal_neck is None:
             temporal_neck = dict(type='KeyFrameNeck', in_channels=getattr(self.head, 'in_channels', None))
@@ -81,6 +84,7 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         self.feature_index = feature_index
         # MMEngine's ModuleList, because torch's is skipped by init_weights.
         self.aux_losses = ModuleList([MODELS.build(loss) for loss in aux_losses or ()])
+        self.gradient_frames = check_gradient_frames(gradient_frames, self.aux_losses)
         check_parts(getattr(self, 'neck', None), self.temporal_neck, self.head)
         check_test_cfg(self.head, self.test_cfg or {})
 
@@ -113,10 +117,10 @@ class VideoTopdownPoseEstimator(TopdownPoseEstimator):
         return self.fuse_frame_maps(self.extract_clip_maps(inputs, window), window)
 
     def extract_clip_maps(self, clips: Tensor, window: FrameWindow) -> Tensor:
-        """Maps [B, T, C, h, w] of the frames of clips [B, T, 3, H, W], with gradient for those of `gradient_frames`."""
-        if self.gradient_frames == 'all' or window.num_frames == 1 or not torch.is_grad_enabled():
+        """Maps [B, T, C, h, w] of the frames of clips [B, T, 3, H, W]; in training `gradient_frames` have gradient."""
+        if self.gradient_frames == 'all' or window.num_frames == 1 or not self.training:
             return self.extract_frame_maps(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
-        # The key frame first: in older torch, mixed precision keeps weights that it cast without gradient.
+        # The key frame first: older torch, in mixed precision, uses weights again that it cast without gradient.
         key = self.extract_frame_maps(clips[:, window.key_index])  # [B, C, h, w]
         with torch.no_grad():
             neighbours = self.extract_frame_maps(clips[:, window.support_positions].flatten(0, 1))  # [B*(T-1), C, h, w]

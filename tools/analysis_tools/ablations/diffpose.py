@@ -6,13 +6,9 @@ _base_ = ['./two_worlds.py']
 
 heatmap_head = load_config('key_frame_tiny_synthetic').model.head.to_dict()
 diffpose = load_config('diffpose_tiny_synthetic').to_dict()
-# All models with neighbours learn as DiffPose does, whose backbone is also taught by a heatmap head on the key frame's
-# map, with gradient through the key frame's pass alone; in one of them every labelled frame teaches.
-auxiliary = diffpose['model']['aux_losses'][0]
-every_frame_labelled = [
-    dict(step, type='GenerateClipTarget') if step['type'] == 'GenerateTarget' else step
-    for step in diffpose['train_dataloader']['dataset']['pipeline']
-]
+# Models with neighbours learn as DiffPose does: a heatmap head on the key frame's own map also teaches the backbone, in
+# which only the key frame's pass has gradient.
+as_diffpose = {f'model.{name}': diffpose['model'][name] for name in ('gradient_frames', 'aux_losses')}
 longer = 5  # epochs in which a single frame takes the time of two epochs of DiffPose
 
 models = {
@@ -20,20 +16,9 @@ models = {
     'single frame, same time': dict(
         config='key_frame_tiny_synthetic', options={'train_cfg.max_epochs': longer, 'param_scheduler.1.end': longer}
     ),
-    'fusion neck': dict(
-        config='support_fusion_tiny_synthetic',
-        options={'model.gradient_frames': 'key', 'model.aux_losses': [auxiliary]},
-    ),
+    'fusion neck': dict(config='support_fusion_tiny_synthetic', options=as_diffpose),
     'STRL': dict(config='diffpose_tiny_synthetic', options={'model.head': dict(heatmap_head, _delete_=True)}),
     'DiffPose': dict(config='diffpose_tiny_synthetic'),
-    'every frame teaches': dict(
-        config='diffpose_tiny_synthetic',
-        options={
-            'model.gradient_frames': 'all',
-            'model.aux_losses': [dict(auxiliary, reads='frames')],
-            'train_dataloader.dataset.pipeline': every_frame_labelled,
-        },
-    ),
     'direct fusion': dict(config='diffpose_tiny_synthetic', options={'model.head.denoiser.fusion': 'direct'}),
     'strong signal': dict(config='diffpose_tiny_synthetic', options={'model.head.signal.scale': 1.0}),
 }
@@ -64,7 +49,6 @@ rows = [
         for steps in (1, 2, 4, 8)
         for hypotheses in (1, 5, 10)
     ),
-    dict(name='DiffPose, every frame teaches, 1 x 1', model='every frame teaches', **sampling(1, 1)),
     dict(name='direct fusion, 4 x 5', model='direct fusion', **sampling(4, 5)),
     # Do steps and hypotheses do more where the noisy heatmaps say more, and what does the solver add?
     *(

@@ -6,7 +6,7 @@ worlds = dict(
     easy=dict(split='val', videos=20, frames=10, difficulty='easy', seed=2, motion_frames=50),
     hard=dict(split='val', videos=20, frames=10, difficulty='hard', seed=2, motion_frames=50),
 )
-# A smaller budget than that of the demo: a training takes 4 to 9 minutes on a core.
+# A smaller budget than that of the demo: a training takes minutes on a core.
 epochs = 2
 train = dict(
     world='train',
