@@ -1,3 +1,7 @@
+import pytest
+
+
+@pytest.mark.timeout(900)  # eight commands one after the other, each with the start of its own Python
 def test_demo_leaves_a_page_and_a_video_and_mixes_no_settings(tmp_path, run_tool):
     command = ['tools/demo.py', '--out', tmp_path / 'out', '--data', tmp_path / 'world', '--videos', 2, '--frames', 4]
     command += ['--difficulty', 'easy', '--cfg-options', 'train_cfg.max_epochs=1']
